@@ -1,0 +1,83 @@
+# What CI runs is what you run: the workflows and .ci/run call these targets.
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+FUZZTIME ?= 5s
+COUNT ?= 1
+INTEROP := test/interop
+# The systems that must compile: "GOOS/GOARCH".
+SYSTEMS := linux/amd64 linux/386 darwin/arm64 windows/amd64
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' Makefile
+
+build: ## build the node as bin/dunlin
+	go build -o bin/dunlin ./cmd/node
+
+fmt: bin/golangci-lint ## format Go files
+	bin/golangci-lint fmt ./...
+
+lint: bin/golangci-lint ## linters, import floors, file sizes, go.mod, go fix
+	bin/golangci-lint run ./...
+	cd tools && ../bin/golangci-lint run ./...
+	go -C tools run ./shape ..
+	go -C tools test ./...
+	go mod tidy -diff
+	go -C tools mod tidy -diff
+	go fix -diff ./...
+
+test: ## all Go tests, as the README says
+	go test ./...
+
+race: bin/noskip ## all Go tests, race detector, shuffled; a skip is a failure
+	go test -json -race -shuffle=on -count=$(COUNT) -timeout=15m ./... | bin/noskip
+
+integration: ## the tests that need Redis
+	go test -race -count=1 ./test/integration/... ./adapter/redis/...
+
+interop: $(INTEROP)/node_modules ## official JavaScript and Python clients, Node.js cluster members, Chromium
+	npm --prefix $(INTEROP) test
+
+conformance: ## the reference's own suites; SUITES=path/to/a/checkout/of/socketio/socket.io
+	bash .ci/conformance "$(SUITES)"
+
+fuzz: ## every fuzz target for FUZZTIME each
+	bash .ci/fuzz $(FUZZTIME)
+
+cross: ## vet for every system we build for
+	@for system in $(SYSTEMS); do \
+	  echo "go vet $$system"; \
+	  GOOS=$${system%/*} GOARCH=$${system#*/} CGO_ENABLED=0 go vet ./...; \
+	done
+
+compose: $(INTEROP)/node_modules ## the compose file, really run: three nodes, HAProxy, Redis
+	bash test/compose/run.sh
+
+docs: ## compile the documentation's snippets, check its links and commands
+	go test -count=1 ./test/docs
+
+bench: bin/benchstat ## Go benchmarks of the core, summarized
+	go test -run='^$$' -bench=. -benchmem -count=6 ./core/... | tee bin/bench.txt
+	bin/benchstat bin/bench.txt
+
+night: ## what is too slow for every change: long fuzzing, repeated race runs
+	$(MAKE) fuzz FUZZTIME=30m
+	$(MAKE) race COUNT=5
+
+ci: ## everything CI does, on a machine that may be changed (installs packages)
+	bash .ci/run
+
+bin/golangci-lint bin/benchstat &: tools/go.mod tools/go.sum
+	go -C tools build -o ../bin/ tool
+	@touch bin/golangci-lint bin/benchstat
+
+bin/noskip: $(wildcard tools/noskip/*.go)
+	go -C tools build -o ../bin/ ./noskip
+
+# npm's own marker of a finished install.
+$(INTEROP)/node_modules: $(INTEROP)/package-lock.json
+	npm --prefix $(INTEROP) ci --no-audit --no-fund
+	@touch $@
+
+.PHONY: help build fmt lint test race integration interop conformance fuzz cross compose docs bench night ci

@@ -1,0 +1,106 @@
+// Command noskip reads `go test -json` and prints what `go test` would have
+// printed. It fails when a test failed, and also when one was skipped: where
+// everything is installed a skip is a test that silently stopped testing.
+//
+//	go test -json ./... | noskip
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+)
+
+func main() {
+	if err := run(os.Stdin, os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "noskip:", err)
+		os.Exit(1)
+	}
+}
+
+// event is one line of `go test -json`; see `go doc test2json`.
+type event struct {
+	Action, Package, Test, Output string
+}
+
+// name identifies a test, or a package where Test is empty.
+func (e event) name() string { return strings.TrimSpace(e.Package + " " + e.Test) }
+
+func run(r io.Reader, w io.Writer) error {
+	var failed, skipped []string
+	passed := 0
+	output := make(map[string][]string) // of tests that still run, by name
+
+	lines := bufio.NewScanner(r)
+	lines.Buffer(nil, 16<<20)
+	for lines.Scan() {
+		var e event
+		if err := json.Unmarshal(lines.Bytes(), &e); err != nil {
+			// Not every line of the toolchain is JSON; what it says still matters.
+			fmt.Fprintln(w, lines.Text())
+			continue
+		}
+		switch e.Action {
+		case "build-output":
+			fmt.Fprint(w, e.Output)
+		case "output":
+			if e.Test != "" {
+				output[e.name()] = append(output[e.name()], e.Output)
+			} else if e.Output != "PASS\n" {
+				fmt.Fprint(w, e.Output)
+			}
+		case "pass", "fail", "skip":
+			if e.Action != "pass" {
+				flush(w, output, e)
+			}
+			delete(output, e.name())
+			switch {
+			case e.Action == "fail":
+				failed = append(failed, e.name())
+			case e.Action == "skip" && e.Test != "": // a package without tests is skipped, too
+				skipped = append(skipped, e.name())
+			case e.Action == "pass" && e.Test != "":
+				passed++
+			}
+		}
+	}
+	if err := lines.Err(); err != nil {
+		return fmt.Errorf("read test events: %w", err)
+	}
+	return verdict(w, passed, failed, skipped)
+}
+
+// flush prints what the ended test or package left unprinted. A process that
+// died leaves tests that never ended: they end with their package.
+func flush(w io.Writer, output map[string][]string, ended event) {
+	for _, name := range slices.Sorted(maps.Keys(output)) {
+		if name == ended.name() || ended.Test == "" && strings.HasPrefix(name, ended.Package+" ") {
+			fmt.Fprint(w, strings.Join(output[name], ""))
+			delete(output, name)
+		}
+	}
+}
+
+func verdict(w io.Writer, passed int, failed, skipped []string) error {
+	fmt.Fprintf(w, "\n%d passed, %d failed, %d skipped\n", passed, len(failed), len(skipped))
+	slices.Sort(failed)
+	slices.Sort(skipped)
+	for _, name := range failed {
+		fmt.Fprintln(w, "FAILED ", name)
+	}
+	for _, name := range skipped {
+		fmt.Fprintln(w, "SKIPPED", name)
+	}
+	switch {
+	case len(failed)+len(skipped) > 0:
+		return fmt.Errorf("%d failed, %d skipped", len(failed), len(skipped))
+	case passed == 0:
+		return fmt.Errorf("no test ran")
+	}
+	return nil
+}
