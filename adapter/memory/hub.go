@@ -1,0 +1,192 @@
+// Package memory joins servers of one process into a cluster, for tests and
+// for programs that run several servers side by side. Nothing is encoded:
+// nodes share the immutable messages.
+package memory
+
+import (
+	"context"
+	"slices"
+	"sync"
+
+	"github.com/dunlin-io/dunlin/core/cluster"
+)
+
+// maxQueue bounds the messages that wait for one node in one namespace; the
+// oldest give way.
+const maxQueue = 100_000
+
+// Hub is the bus between the servers of one process. It implements
+// cluster.Adapter: give the same Hub to each server. Safe for concurrent use.
+type Hub struct {
+	mu    sync.Mutex // guards the following
+	links map[string][]*link
+	lost  uint64
+}
+
+var _ cluster.Adapter = (*Hub)(nil)
+
+// New returns a hub without servers.
+func New() *Hub { return &Hub{links: make(map[string][]*link)} }
+
+// Lost returns how many messages gave way because a node did not take them
+// fast enough.
+func (h *Hub) Lost() uint64 {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.lost
+}
+
+// Open implements cluster.Adapter. Two links of one namespace must not have
+// the same id.
+func (h *Hub) Open(namespace string, self cluster.NodeID, r cluster.Receiver) cluster.Link {
+	l := &link{hub: h, namespace: namespace, self: self, receiver: r}
+	l.idle.L = &l.mu
+	if r == nil {
+		return l
+	}
+	h.mu.Lock()
+	// A new slice each time: publishers walk the old one without the lock.
+	h.links[namespace] = append(slices.Clone(h.links[namespace]), l)
+	h.mu.Unlock()
+	r.Subscribed(false)
+	return l
+}
+
+func (h *Hub) others(l *link) []*link {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.links[l.namespace]
+}
+
+func (h *Hub) leave(l *link) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	rest := slices.DeleteFunc(slices.Clone(h.links[l.namespace]), func(o *link) bool { return o == l })
+	if len(rest) == 0 {
+		delete(h.links, l.namespace)
+		return
+	}
+	h.links[l.namespace] = rest
+}
+
+func (h *Hub) countLost() {
+	h.mu.Lock()
+	h.lost++
+	h.mu.Unlock()
+}
+
+// link is one server's end in one namespace: a mailbox that is emptied by a
+// goroutine which exists only while there is something in it.
+type link struct {
+	hub       *Hub
+	namespace string
+	self      cluster.NodeID
+	receiver  cluster.Receiver // nil: publishes only
+
+	mu      sync.Mutex // guards the following
+	queue   []cluster.Message
+	running bool
+	closed  bool
+	idle    sync.Cond // running became false
+}
+
+func (l *link) Ready(ctx context.Context) error {
+	if l.isClosed() {
+		return cluster.ErrClosed
+	}
+	return ctx.Err()
+}
+
+func (l *link) Publish(m cluster.Message) error {
+	if l.isClosed() {
+		return cluster.ErrClosed
+	}
+	m.ReplyTo = cluster.ReplyTo(l.self)
+	for _, o := range l.hub.others(l) {
+		if o != l {
+			o.put(m)
+		}
+	}
+	return nil
+}
+
+func (l *link) Send(to cluster.ReplyTo, m cluster.Message) error {
+	if l.isClosed() {
+		return cluster.ErrClosed
+	}
+	for _, o := range l.hub.others(l) {
+		if o.self == cluster.NodeID(to) {
+			o.put(m)
+		}
+	}
+	return nil
+}
+
+func (l *link) Members(ctx context.Context) (cluster.Members, error) {
+	if l.isClosed() {
+		return cluster.Members{}, cluster.ErrClosed
+	}
+	var m cluster.Members
+	for _, o := range l.hub.others(l) {
+		if o != l {
+			m.Known = append(m.Known, o.self)
+		}
+	}
+	return m, ctx.Err()
+}
+
+// Close implements cluster.Link. It must not be called by the receiver.
+func (l *link) Close() error {
+	l.hub.leave(l)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.closed = true
+	l.queue = nil
+	for l.running {
+		l.idle.Wait()
+	}
+	return nil
+}
+
+func (l *link) isClosed() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.closed
+}
+
+func (l *link) put(m cluster.Message) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return
+	}
+	if len(l.queue) >= maxQueue {
+		l.queue = l.queue[1:]
+		l.hub.countLost()
+	}
+	l.queue = append(l.queue, m)
+	if !l.running {
+		l.running = true
+		// drain ends when the mailbox is empty or closed; Close waits for it.
+		go l.drain()
+	}
+}
+
+func (l *link) drain() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for len(l.queue) > 0 {
+		batch := l.queue
+		l.queue = nil
+		l.mu.Unlock()
+		for i := range batch {
+			if l.isClosed() {
+				break
+			}
+			l.receiver.Receive(batch[i])
+		}
+		l.mu.Lock()
+	}
+	l.running = false
+	l.idle.Broadcast()
+}
