@@ -1,0 +1,147 @@
+package socketio
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/dunlin-io/dunlin/core/cluster"
+	"github.com/dunlin-io/dunlin/core/engineio"
+	"github.com/dunlin-io/dunlin/core/parser"
+)
+
+// Config configures a Server. The zero value serves one node on the default
+// path; zero fields mean their defaults.
+type Config struct {
+	// Engine configures the connections: path, transports, heartbeat, payload
+	// and queue limits, origins, id generator. Its Path defaults to
+	// "/socket.io/" and its Logger to Logger.
+	Engine engineio.Config
+	// Adapter carries broadcasts and requests to the other nodes; nil:
+	// cluster.Solo.
+	Adapter cluster.Adapter
+	// NodeID names this process in the cluster. It must be unique and must not
+	// be reused by a later process; empty: random.
+	NodeID cluster.NodeID
+	// Parser is how packets are written on the connections; nil: parser.JSON().
+	// Clients must use the same.
+	Parser parser.Codec
+	// Admit is asked once for each new session, before anything is sent. The
+	// values of the context it returns appear in Socket.Context. An error
+	// refuses the session with status 403 and the error's text. Nil admits
+	// everybody.
+	Admit func(*http.Request) (context.Context, error)
+	// ConnectTimeout is how long a connection may stay without joining a
+	// namespace; 0: 45 s.
+	ConnectTimeout time.Duration
+	// RequestTimeout is how long answers of other nodes are awaited when the
+	// caller's context has no earlier deadline; 0: 5 s.
+	RequestTimeout time.Duration
+	// Limits bound what one client can make the server hold.
+	Limits Limits
+	// Hooks are told of what has no caller to return an error to.
+	Hooks Hooks
+	// Logger receives what goes wrong in the background; nil discards it.
+	Logger *slog.Logger
+}
+
+// Limits bound what one client can make the server hold. Zero fields mean the
+// default.
+type Limits struct {
+	Parser       parser.Limits
+	Namespaces   int           // namespaces joined or being joined on one connection; 0: 100
+	Auth         int           // bytes of a CONNECT payload; 0: 16 KiB
+	Rooms        int           // rooms of one socket; 0: 10,000
+	PendingAcks  int           // acknowledgements that one socket owes; 0: 10,000
+	InboxEvents  int           // events that wait for a connection's handlers; 0: 256
+	InboxBytes   int           // their size; 0: 1 MiB
+	HeldBytes    int           // emits held back until a socket is connected; 0: 4 MiB
+	Attachments  time.Duration // until a packet's attachments must have come; 0: 30 s
+	ServerEvents int           // server-side events that wait for a namespace's handlers; 0: 10,000
+}
+
+// Hooks are called for what has no caller to return an error to. Each may be
+// nil, is called from any goroutine, and must not block for long.
+type Hooks struct {
+	// OnPanic is told of a panic in a handler, middleware or listener. The
+	// event ends; the connection and everybody else live on.
+	OnPanic func(s *Socket, event string, err *PanicError)
+	// OnConnectError is told why a client could not join a namespace.
+	OnConnectError func(namespace string, h *Handshake, err error)
+	// OnEventError is told of an event that a typed handler or a per-event
+	// middleware refused.
+	OnEventError func(ev *Event, err error)
+	// OnGap is told that a namespace heard the other nodes again after an
+	// interruption, so that messages may have been missed.
+	OnGap func(namespace string)
+	// OnNamespace is told of namespaces created and, when dynamic, deleted.
+	OnNamespace func(name string, created bool)
+	// OnRoom is told of a room's first member joining and last one leaving on
+	// this node.
+	OnRoom func(namespace, room string, created bool)
+}
+
+func (c Config) withDefaults() (Config, error) {
+	var bad []error
+	positive := func(name string, d time.Duration, def time.Duration) time.Duration {
+		if d < 0 {
+			bad = append(bad, fmt.Errorf("%s is %v: it must not be negative; leave it 0 for %v", name, d, def))
+		}
+		if d == 0 {
+			return def
+		}
+		return d
+	}
+	count := func(name string, n, def int) int {
+		if n < 0 {
+			bad = append(bad, fmt.Errorf("Limits.%s is %d: it must not be negative; leave it 0 for %d", name, n, def))
+		}
+		if n == 0 {
+			return def
+		}
+		return n
+	}
+	c.ConnectTimeout = positive("ConnectTimeout", c.ConnectTimeout, 45*time.Second)
+	c.RequestTimeout = positive("RequestTimeout", c.RequestTimeout, 5*time.Second)
+	c.Limits.Attachments = positive("Limits.Attachments", c.Limits.Attachments, 30*time.Second)
+	l := &c.Limits
+	l.Namespaces = count("Namespaces", l.Namespaces, 100)
+	l.Auth = count("Auth", l.Auth, 16<<10)
+	l.Rooms = count("Rooms", l.Rooms, 10_000)
+	l.PendingAcks = count("PendingAcks", l.PendingAcks, 10_000)
+	l.InboxEvents = count("InboxEvents", l.InboxEvents, 256)
+	l.InboxBytes = count("InboxBytes", l.InboxBytes, 1<<20)
+	l.HeldBytes = count("HeldBytes", l.HeldBytes, 4<<20)
+	l.ServerEvents = count("ServerEvents", l.ServerEvents, 10_000)
+	if c.Adapter == nil {
+		c.Adapter = cluster.Solo{}
+	}
+	if c.Parser == nil {
+		c.Parser = parser.JSON()
+	}
+	if c.NodeID == "" {
+		c.NodeID = cluster.NodeID(newID())
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Engine.Path == "" {
+		c.Engine.Path = "/socket.io/"
+	}
+	if c.Engine.Logger == nil {
+		c.Engine.Logger = c.Logger
+	}
+	if c.Admit != nil {
+		if c.Engine.Admit != nil {
+			bad = append(bad, errors.New("both Admit and Engine.Admit are set: set one"))
+		}
+		c.Engine.Admit = c.Admit
+	}
+	if err := errors.Join(bad...); err != nil {
+		return c, fmt.Errorf("socketio: config: %w", err)
+	}
+	return c, nil
+}

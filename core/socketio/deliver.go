@@ -1,0 +1,140 @@
+package socketio
+
+import (
+	"slices"
+	"sync"
+
+	"github.com/dunlin-io/dunlin/core/cluster"
+	"github.com/dunlin-io/dunlin/core/parser"
+)
+
+// delivery is the namespace as the cluster sees it: the half that lives here.
+type delivery Namespace
+
+var _ cluster.Local = (*delivery)(nil)
+
+// deliver sends an event to the target's sockets here: select, encode once,
+// hand the same bytes to everyone.
+func (n *Namespace) deliver(t *cluster.Target, p *parser.Packet) {
+	sockets := n.rooms.Select(t)
+	if len(sockets) == 0 {
+		return
+	}
+	b, err := n.server.encode(p)
+	if err != nil {
+		n.server.cfg.Logger.Error("encode broadcast", "namespace", n.name, "err", err)
+		return
+	}
+	for _, s := range sockets {
+		_ = s.deliver(p, b, t.Volatile) // a socket that has just left misses it
+	}
+	n.server.stats.delivered.Add(uint64(len(sockets)))
+}
+
+// Deliver implements cluster.Local.
+func (d *delivery) Deliver(t *cluster.Target, p *parser.Packet) { (*Namespace)(d).deliver(t, p) }
+
+// DeliverWithAck implements cluster.Local. A packet from another node carries
+// that node's acknowledgement id; clients get one of this node.
+func (d *delivery) DeliverWithAck(t *cluster.Target, p *parser.Packet,
+	settled func(id string, args parser.Args, gone bool),
+) (int, func()) {
+	sockets := d.rooms.Select(t)
+	if len(sockets) == 0 {
+		return 0, func() {}
+	}
+	own := *p
+	own.Namespace, own.ID, own.HasID = d.name, d.acks.Add(1)-1, true
+	b, err := d.server.encode(&own)
+	if err != nil {
+		d.server.cfg.Logger.Error("encode broadcast", "namespace", d.name, "err", err)
+		return 0, func() {}
+	}
+	var mu sync.Mutex // held while settled runs, so that forget can promise it does not
+	forgotten := false
+	for _, s := range sockets {
+		settle := func(args parser.Args, err error) {
+			mu.Lock()
+			defer mu.Unlock()
+			if !forgotten {
+				settled(s.id, args, err != nil)
+			}
+		}
+		if err := s.expect(own.ID, settle); err != nil {
+			settle(parser.Args{}, err)
+			continue
+		}
+		if err := s.deliver(&own, b, t.Volatile); err != nil && s.unexpect(own.ID) {
+			settle(parser.Args{}, err)
+		}
+	}
+	forget := func() {
+		mu.Lock()
+		forgotten = true
+		mu.Unlock()
+		for _, s := range sockets {
+			s.unexpect(own.ID)
+		}
+	}
+	return len(sockets), forget
+}
+
+// Join implements cluster.Local.
+func (d *delivery) Join(t *cluster.Target, rooms []string) int {
+	sockets := d.rooms.Select(t)
+	for _, s := range sockets {
+		s.Join(rooms...)
+	}
+	return len(sockets)
+}
+
+// Leave implements cluster.Local.
+func (d *delivery) Leave(t *cluster.Target, rooms []string) int {
+	sockets := d.rooms.Select(t)
+	for _, s := range sockets {
+		s.Leave(rooms...)
+	}
+	return len(sockets)
+}
+
+// Disconnect implements cluster.Local.
+func (d *delivery) Disconnect(t *cluster.Target, closeConn bool) int {
+	sockets := d.rooms.Select(t)
+	for _, s := range sockets {
+		if closeConn {
+			s.DisconnectConn()
+		} else {
+			s.Disconnect()
+		}
+	}
+	return len(sockets)
+}
+
+// Sockets implements cluster.Local.
+func (d *delivery) Sockets(t *cluster.Target, idsOnly bool) []cluster.SocketInfo {
+	sockets := d.rooms.Select(t)
+	infos := make([]cluster.SocketInfo, 0, len(sockets))
+	for _, s := range sockets {
+		in := cluster.SocketInfo{ID: s.id}
+		if !idsOnly {
+			in.Rooms = d.rooms.Of(s)
+			in.Handshake = s.Handshake().info()
+			s.mu.Lock()
+			in.Data = slices.Clone(s.data)
+			s.mu.Unlock()
+		}
+		infos = append(infos, in)
+	}
+	return infos
+}
+
+// Rooms implements cluster.Local.
+func (d *delivery) Rooms() []string { return d.rooms.Names() }
+
+// HasRoom implements cluster.Local.
+func (d *delivery) HasRoom(room string) bool { return d.rooms.Has(room) }
+
+// ServerSide implements cluster.Local.
+func (d *delivery) ServerSide(from cluster.NodeID, p parser.Payload, reply func(parser.Args)) {
+	d.serial.push(from, p, reply)
+}

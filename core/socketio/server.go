@@ -1,0 +1,302 @@
+package socketio
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"regexp"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/dunlin-io/dunlin/core/cluster"
+	"github.com/dunlin-io/dunlin/core/engineio"
+	"github.com/dunlin-io/dunlin/core/parser"
+)
+
+// Server is one node. It has every method of its namespace "/". Its methods
+// may be called from any goroutine.
+type Server struct {
+	*Namespace
+	cfg     Config
+	engine  *engineio.Server
+	stats   counters
+	tasks   goroutines // everything that runs user code
+	conns   connections
+	closing atomic.Bool
+
+	mu         sync.Mutex // guards the following
+	namespaces map[string]*Namespace
+	parents    []*ParentNamespace
+	closed     bool
+}
+
+// New returns a server that is ready to be mounted on an http.Server, beside
+// other handlers or alone. Shutdown ends it.
+func New(cfg Config) (*Server, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{cfg: cfg, namespaces: make(map[string]*Namespace)}
+	s.engine, err = engineio.New(cfg.Engine, func(session *engineio.Session) engineio.Handler {
+		c := newConn(s, session)
+		s.conns.add(c)
+		return c
+	})
+	if err != nil {
+		return nil, fmt.Errorf("socketio: %w", err)
+	}
+	s.Namespace = s.Of("/")
+	return s, nil
+}
+
+// ServeHTTP serves the requests under the path of Config.Engine.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.engine.ServeHTTP(w, r) }
+
+// NodeID is this process's name in the cluster.
+func (s *Server) NodeID() cluster.NodeID { return s.cfg.NodeID }
+
+// Of returns the namespace of that name and makes it when there is none. The
+// leading slash may be left out.
+func (s *Server) Of(name string) *Namespace {
+	if !strings.HasPrefix(name, "/") {
+		name = "/" + name
+	}
+	s.mu.Lock()
+	if n := s.namespaces[name]; n != nil {
+		n.pinned = true
+		s.mu.Unlock()
+		return n
+	}
+	n := newNamespace(s, name, nil)
+	n.pinned = true
+	s.start(n)
+	s.mu.Unlock()
+	s.toldNamespace(n, true)
+	return n
+}
+
+// start puts a new namespace into the table. The caller holds mu; opening a
+// link does no I/O of its own.
+func (s *Server) start(n *Namespace) {
+	s.namespaces[n.name] = n
+	n.open()
+	if n.parent != nil {
+		n.parent.note(n, true)
+	}
+	if s.closed {
+		_ = n.close() // it exists, and everything on it says ErrClosed
+	}
+}
+
+// OfPattern returns the family of the namespaces whose whole name, with its
+// leading slash, matches. Families are asked in the order of their making.
+func (s *Server) OfPattern(pattern *regexp.Regexp) *ParentNamespace {
+	return s.OfFunc(func(_ context.Context, name string, _ *Handshake) (bool, error) {
+		at := pattern.FindStringIndex(name)
+		return at != nil && at[0] == 0 && at[1] == len(name), nil
+	})
+}
+
+// OfFunc returns the family of the namespaces that match accepts. match may
+// wait for something until ctx ends, which it does with the client's
+// connection. An error refuses the client without asking further families.
+func (s *Server) OfFunc(match func(ctx context.Context, name string, h *Handshake) (bool, error)) *ParentNamespace {
+	p := &ParentNamespace{server: s, match: match, children: make(map[string]*Namespace)}
+	p.shared = shared{registry: &registry{}, noted: func() { p.outgoingAny.Store(true) }}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.parents = append(s.parents, p)
+	return p
+}
+
+// errInvalidNamespace has the words of the JavaScript server.
+var errInvalidNamespace = &ConnectError{Message: "Invalid namespace"}
+
+// enter finds the namespace that a socket asks for and counts the socket in.
+func (s *Server) enter(sock *Socket) (*Namespace, error) {
+	s.mu.Lock()
+	n := s.namespaces[sock.namespace]
+	if n != nil {
+		n.sockets++
+	}
+	parents := s.parents
+	s.mu.Unlock()
+	if n != nil {
+		return n, nil
+	}
+	for _, p := range parents {
+		ok, err := p.accepts(sock)
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			return s.child(sock.namespace, p)
+		}
+	}
+	return nil, errInvalidNamespace
+}
+
+// accepts asks the family's function; a panic refuses.
+func (p *ParentNamespace) accepts(sock *Socket) (ok bool, err error) {
+	err = errInternal // what a panic leaves
+	sock.guard("namespace", func() { ok, err = p.match(sock.Context(), sock.namespace, sock.Handshake()) })
+	return ok, err
+}
+
+func (s *Server) child(name string, p *ParentNamespace) (*Namespace, error) {
+	s.mu.Lock()
+	n := s.namespaces[name]
+	created := n == nil
+	switch {
+	case s.closed:
+		s.mu.Unlock()
+		return nil, ErrClosed
+	case created:
+		n = newNamespace(s, name, p)
+		s.start(n)
+	}
+	n.sockets++
+	s.mu.Unlock()
+	if created {
+		s.toldNamespace(n, true)
+	}
+	return n, nil
+}
+
+// leave counts a socket out and ends a dynamic namespace that is empty.
+func (s *Server) leave(n *Namespace) {
+	s.mu.Lock()
+	n.sockets--
+	end := n.sockets == 0 && n.parent != nil && !n.pinned && !s.closed
+	if end {
+		delete(s.namespaces, n.name)
+		n.parent.note(n, false)
+	}
+	s.mu.Unlock()
+	if end {
+		// Shutdown waits for tasks. Leaving the bus must not hold up the
+		// socket's goroutine.
+		s.tasks.Go(func() { _ = n.close() })
+		s.toldNamespace(n, false)
+	}
+}
+
+func (s *Server) toldNamespace(n *Namespace, created bool) {
+	if hook := s.cfg.Hooks.OnNamespace; hook != nil {
+		hook(n.name, created)
+	}
+}
+
+func (s *Server) all() []*Namespace {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ns := make([]*Namespace, 0, len(s.namespaces))
+	for _, n := range s.namespaces {
+		ns = append(ns, n)
+	}
+	return ns
+}
+
+// Ready returns once every namespace hears the other nodes, or with ctx's
+// error.
+func (s *Server) Ready(ctx context.Context) error {
+	for _, n := range s.all() {
+		if err := n.member.Ready(ctx); err != nil {
+			return fmt.Errorf("socketio: namespace %q: %w", n.name, err)
+		}
+	}
+	return nil
+}
+
+// Refuse says whether new connections are turned away, with status 503. Those
+// that exist go on.
+func (s *Server) Refuse(on bool) { s.engine.Refuse(on) }
+
+// Shutdown turns new connections away, closes the transports of all sockets
+// with the reason "server shutting down", so that clients come back and find
+// another node, waits for the handlers that run, and leaves the cluster. When
+// ctx ends first it stops waiting and returns ctx's error. What the
+// application opened, such as a Redis client, stays open.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.closing.Store(true)
+	s.engine.Refuse(true)
+	for _, c := range s.conns.all() {
+		c.end(ReasonServerShutdown, nil)
+	}
+	err := s.engine.Shutdown(ctx)
+	err = errors.Join(err, s.tasks.Wait(ctx))
+	s.mu.Lock()
+	first := !s.closed
+	s.closed = true
+	s.mu.Unlock()
+	if !first {
+		return err
+	}
+	for _, n := range s.all() {
+		err = errors.Join(err, n.close())
+	}
+	// Closing namespaces may have ended what still waited for other nodes.
+	return errors.Join(err, s.tasks.Wait(ctx))
+}
+
+// encode makes the packet's frames, once for any number of connections.
+func (s *Server) encode(p *parser.Packet) (*engineio.Batch, error) {
+	frames, err := s.cfg.Parser.Encode(p)
+	if err != nil {
+		return nil, fmt.Errorf("socketio: %w", err)
+	}
+	if len(frames) == 1 {
+		return engineio.NewBatch(engineio.Message(frames[0])), nil
+	}
+	messages := make([]engineio.Message, len(frames))
+	for i, f := range frames {
+		messages[i] = engineio.Message(f)
+	}
+	return engineio.NewBatch(messages...), nil
+}
+
+func (s *Server) panicked(sock *Socket, event string, p *PanicError) {
+	s.stats.panics.Add(1)
+	id := ""
+	if sock != nil {
+		id = sock.id
+	}
+	s.cfg.Logger.Error("panic in a handler", "event", event, "socket", id, "panic", p.Value, "stack", string(p.Stack))
+	if hook := s.cfg.Hooks.OnPanic; hook != nil {
+		hook(sock, event, p)
+	}
+}
+
+// connections is the set of client connections.
+type connections struct {
+	mu  sync.Mutex // guards the following
+	set map[*conn]struct{}
+}
+
+func (cs *connections) add(c *conn) {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	if cs.set == nil {
+		cs.set = make(map[*conn]struct{})
+	}
+	cs.set[c] = struct{}{}
+}
+
+func (cs *connections) done(c *conn) {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	delete(cs.set, c)
+}
+
+func (cs *connections) all() []*conn {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	all := make([]*conn, 0, len(cs.set))
+	for c := range cs.set {
+		all = append(all, c)
+	}
+	return all
+}

@@ -1,0 +1,71 @@
+package socketio
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"github.com/dunlin-io/dunlin/core/engineio"
+)
+
+// Stats is what a server has counted since it was made, and what there is now.
+type Stats struct {
+	Engine     engineio.Stats
+	Namespaces int
+	Sockets    int // connected, in all namespaces
+
+	Connected           uint64            // sockets that joined a namespace
+	Refused             uint64            // CONNECT answered with an error
+	Disconnected        map[Reason]uint64 // sockets that left
+	EventsIn            uint64            // events from clients
+	Delivered           uint64            // broadcasts handed to sockets here, one for each socket
+	VolatileDropped     uint64            // volatile events that a connection could not take
+	Undecodable         uint64            // connections closed for a packet that is none
+	Panics              uint64            // in handlers
+	Gaps                uint64            // interruptions in hearing the other nodes
+	ServerEventsDropped uint64            // server-side events over Limits.ServerEvents
+}
+
+type counters struct {
+	connected, refused, eventsIn, delivered, volatileDropped atomic.Uint64
+	undecodable, panics, gaps, serverEventsDropped           atomic.Uint64
+
+	mu      sync.Mutex // guards the following
+	reasons map[Reason]uint64
+}
+
+func (c *counters) disconnected(r Reason) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.reasons == nil {
+		c.reasons = make(map[Reason]uint64)
+	}
+	c.reasons[r]++
+}
+
+// Stats returns the server's counters.
+func (s *Server) Stats() Stats {
+	c := &s.stats
+	st := Stats{
+		Engine:              s.engine.Stats(),
+		Connected:           c.connected.Load(),
+		Refused:             c.refused.Load(),
+		Disconnected:        make(map[Reason]uint64),
+		EventsIn:            c.eventsIn.Load(),
+		Delivered:           c.delivered.Load(),
+		VolatileDropped:     c.volatileDropped.Load(),
+		Undecodable:         c.undecodable.Load(),
+		Panics:              c.panics.Load(),
+		Gaps:                c.gaps.Load(),
+		ServerEventsDropped: c.serverEventsDropped.Load(),
+	}
+	c.mu.Lock()
+	for r, n := range c.reasons {
+		st.Disconnected[r] = n
+	}
+	c.mu.Unlock()
+	for _, n := range s.all() {
+		st.Namespaces++
+		st.Sockets += n.Len()
+	}
+	return st
+}
