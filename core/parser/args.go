@@ -3,7 +3,6 @@ package parser
 import (
 	"bytes"
 	"fmt"
-	"math"
 )
 
 // Args is a list of encoded arguments, as they arrive with an event or an
@@ -76,7 +75,7 @@ func (p Payload) Event() (name string, args Args, err error) {
 	case c == '"':
 		name = unquote(text)
 	case c == '-' || c >= '0' && c <= '9':
-		name = numericName(text)
+		name = numericName(parseNumber(text))
 	default:
 		return "", Args{}, fmt.Errorf("%w: the name of an event is a string or a number", ErrPayload)
 	}
@@ -89,20 +88,6 @@ func firstElement(text []byte) (start, end int, ok bool) {
 		return 0, 0, false
 	}
 	return element(text, i+1)
-}
-
-func numericName(text []byte) string {
-	if _, ok := parseDigits(text); ok && len(text) < 16 && (text[0] != '0' || len(text) == 1) {
-		return string(text)
-	}
-	f := parseNumber(text)
-	switch {
-	case math.IsInf(f, 1):
-		return "Infinity"
-	case math.IsInf(f, -1):
-		return "-Infinity"
-	}
-	return string(appendNumber(nil, f, 64))
 }
 
 func unquote(quoted []byte) string {

@@ -1,6 +1,7 @@
 package parser
 
 import (
+	"bytes"
 	"encoding/base64"
 	"fmt"
 	"math"
@@ -178,6 +179,26 @@ func appendPlaceholder(dst []byte, num int) []byte {
 	dst = append(dst, `{"_placeholder":true,"num":`...)
 	dst = strconv.AppendInt(dst, int64(num), 10)
 	return append(dst, '}')
+}
+
+// checkPlaceholders checks that the n placeholders that were written to p.JSON
+// are all that is found there. The wire has no way to escape what looks like
+// one: all that can be done is not to send what peers would misread.
+func checkPlaceholders(p Payload, n int) error {
+	if len(p.Attachments) == 0 {
+		return nil
+	}
+	found := findPlaceholders(p.JSON)
+	ours := len(found) == n
+	var buf [48]byte
+	for _, h := range found {
+		// One of ours inside of something that looks like one would not be found.
+		ours = ours && bytes.Equal(p.JSON[h.start:h.end], appendPlaceholder(buf[:0], h.num))
+	}
+	if !ours {
+		return fmt.Errorf(`%w: {"_placeholder":true} beside binary values`, ErrAmbiguous)
+	}
+	return nil
 }
 
 // inlineAttachments returns p's text with the placeholders replaced by base64

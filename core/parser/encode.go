@@ -56,19 +56,8 @@ func (e *encoder) Write(p []byte) (int, error) {
 // payload returns what was encoded, in memory of its own.
 func (e *encoder) payload() (Payload, error) {
 	p := Payload{bytes.Clone(e.buf), e.attachments}
-	if len(p.Attachments) == 0 {
-		return p, nil
-	}
-	// The wire has no way to escape a placeholder. All that can be done is not
-	// to send what peers would misread.
-	found := findPlaceholders(p.JSON)
-	ours := len(found) == e.placeholders
-	var buf [48]byte
-	for _, h := range found {
-		ours = ours && bytes.Equal(p.JSON[h.start:h.end], appendPlaceholder(buf[:0], h.num))
-	}
-	if !ours {
-		return Payload{}, fmt.Errorf(`encode: %w: {"_placeholder":true} beside binary values`, ErrAmbiguous)
+	if err := checkPlaceholders(p, e.placeholders); err != nil {
+		return Payload{}, fmt.Errorf("encode: %w", err)
 	}
 	return p, nil
 }

@@ -34,6 +34,19 @@ func appendNumber(dst []byte, f float64, bits int) []byte {
 	return dst
 }
 
+// numericName returns f as a property name.
+func numericName(f float64) string {
+	switch {
+	case math.IsNaN(f):
+		return "NaN"
+	case math.IsInf(f, 1):
+		return "Infinity"
+	case math.IsInf(f, -1):
+		return "-Infinity"
+	}
+	return string(appendNumber(nil, f, 64))
+}
+
 // parseNumber reads a JSON number as JavaScript does: what is too large for a
 // float64 is infinite.
 func parseNumber(text []byte) float64 {
