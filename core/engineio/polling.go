@@ -17,6 +17,7 @@ type polling struct {
 	getting bool          // a GET is open: parked, or about to take the queue
 	wake    chan struct{} // closed to answer the parked GET; nil if none is parked
 	posting chan struct{} // closed when the POST in progress is handled; nil without one
+	arrival chan struct{} // closed when a GET arrives; nil while nobody waits for that
 	probing bool          // a WebSocket is being tried: GETs are not kept waiting
 	idle    chan struct{} // closed when the queue is empty again; nil while nobody waits for that
 	phase   pollPhase
@@ -164,7 +165,9 @@ func (p *polling) probe(on bool) {
 	}
 }
 
-// handOver gives away the queue and releases the parked GET.
+// handOver gives away the queue and releases the parked GET: with a noop, or if it came while the WebSocket was probed,
+// like one that comes after the switch. A client that goes by the protocol has none open when it sends the upgrade
+// packet, and one it sends right behind that packet may overtake it.
 func (p *polling) handOver() []queuedBatch {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -174,6 +177,35 @@ func (p *polling) handOver() []queuedBatch {
 	p.settle()
 	p.answer()
 	return queue
+}
+
+// closeHold is how long a close packet waits for a GET to tell of it, see awaitGet.
+const closeHold = 50 * time.Millisecond
+
+// awaitGet waits a moment for a GET if none is open. A client that closes has one under way, and it travels on another
+// connection than the POST with the close packet.
+func (p *polling) awaitGet() {
+	p.mu.Lock()
+	if p.getting || p.phase != pollOpen {
+		p.mu.Unlock()
+		return
+	}
+	arrival := make(chan struct{})
+	p.arrival = arrival
+	p.mu.Unlock()
+	timer := time.NewTimer(closeHold)
+	defer timer.Stop()
+	select {
+	case <-arrival:
+	case <-timer.C:
+	case <-p.s.Done():
+	}
+}
+
+func (p *polling) moved() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.phase == pollMoved
 }
 
 // posted waits until no POST is being handled, for at most limit.
@@ -206,6 +238,10 @@ func (p *polling) park() (wake <-chan struct{}, hold time.Duration, refused *Err
 		return nil, 0, nil, true
 	}
 	p.getting = true
+	if p.arrival != nil {
+		close(p.arrival)
+		p.arrival = nil
+	}
 	if len(p.queue) > 0 || p.phase == pollShut {
 		return nil, 0, nil, false
 	}

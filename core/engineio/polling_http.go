@@ -33,6 +33,9 @@ func (p *polling) get(w http.ResponseWriter, r *http.Request) *Error {
 			return nil
 		}
 	}
+	if hold > 0 && p.moved() {
+		return refuse(CodeBadRequest, "TRANSPORT_MISMATCH")
+	}
 	out, final := p.take(wake != nil)
 	err := answer(w, p.s.srv.cfg.WriteTimeout, http.StatusOK, "text/plain; charset=UTF-8", out...)
 	if final {
@@ -152,6 +155,9 @@ func (p *polling) handle(body []byte) (status int) {
 		if err != nil {
 			p.s.finish(ReasonParseError, err)
 			break
+		}
+		if received.kind == packetClose {
+			p.awaitGet()
 		}
 		p.s.receive(received)
 	}
