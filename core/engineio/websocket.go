@@ -27,6 +27,7 @@ type websocket struct {
 
 	closeFrame atomic.Pointer[[]byte] // how to say goodbye; nil: without a status
 	hungUp     atomic.Bool            // the client has said goodbye
+	shutting   atomic.Bool            // the session ends with the last frame
 	aborted    atomic.Bool
 	arriving   atomic.Bool // the last bytes read ended inside a message
 }
@@ -68,7 +69,10 @@ func (t *websocket) drained() <-chan struct{} { return t.out.drained() }
 // excuse is given once for each stretch of a message that arrived since the last time it was asked for.
 func (t *websocket) excuse() bool { return t.arriving.Swap(false) }
 
-func (t *websocket) shut() { t.out.finish(plainClose, false) }
+func (t *websocket) shut() {
+	t.shutting.Store(true)
+	t.out.finish(plainClose, false)
+}
 
 // abort says goodbye and gives the client Config.CloseTimeout to answer, or closes the connection if it does not take
 // what is written anyway.
@@ -112,11 +116,12 @@ func (t *websocket) writeFailed(err error) {
 }
 
 func (t *websocket) lastWritten() {
-	if t.hungUp.Load() {
+	switch {
+	case t.hungUp.Load():
 		t.conn.close()
-		return
+	case t.shutting.Load():
+		t.s.finish(ReasonForcedClose, nil)
 	}
-	t.s.finish(ReasonForcedClose, nil) // after shut; an aborted session is finished already
 }
 
 // serve reads until the connection ends. early holds what arrived with the handshake.

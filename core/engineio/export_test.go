@@ -1,0 +1,12 @@
+package engineio
+
+// PollParked reports whether s has a GET that waits for something to send.
+func PollParked(s *Session) bool {
+	p, ok := s.current().(*polling)
+	if !ok {
+		return false
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.wake != nil
+}
