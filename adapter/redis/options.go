@@ -1,0 +1,131 @@
+package redisadapter
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/dunlin-io/dunlin/core/parser"
+)
+
+// Options are those of an [Adapter]. A zero field means its default; an
+// impossible value is an error of [New] and [Open].
+type Options struct {
+	// Prefix begins every channel name, as the JavaScript option "key" does.
+	// All members need the same. Default "socket.io".
+	Prefix string
+
+	// MaxMessage is the size in bytes of the largest message that is published
+	// or accepted. Default 16 MiB, at least 1 KiB.
+	MaxMessage int
+
+	// SharedAnswers sends answers to the channel that all nodes hear, as the
+	// JavaScript adapter does by default, instead of the one that only the
+	// asking node hears (its option publishOnSpecificResponseChannel). Every
+	// version since 6.2 understands both, so it may differ between members.
+	SharedAnswers bool
+
+	// NoExtension leaves out what Go nodes say to each other beyond the classic
+	// format, and ignores it. All bytes are then those of the JavaScript
+	// adapter; answers do not name their node, and a client that leaves without
+	// acknowledging is awaited until the timeout.
+	NoExtension bool
+
+	// BufferMessages, BufferBytes and BufferTime bound what waits to be
+	// published, above all while Redis is away. The oldest give way. Defaults
+	// 10,000 messages, 16 MiB, 30 s. A single message may exceed BufferBytes.
+	BufferMessages int
+	BufferBytes    int
+	BufferTime     time.Duration
+
+	// Logger hears of trouble and of its end, at most once a second for each
+	// kind of trouble. Default: nothing is logged.
+	Logger *slog.Logger
+
+	// OnError is called with each error of the connections to Redis, OnDrop for
+	// messages that were dropped. They are called one at a time by the adapter's
+	// goroutines and by Publish, must not block, and must not call the adapter.
+	OnError func(error)
+	OnDrop  func(Drop)
+}
+
+// Drop says that messages were dropped.
+type Drop struct {
+	Reason   DropReason
+	Messages int
+	Err      error // the cause, if there is more to say than the reason
+}
+
+// DropReason is why messages were dropped.
+type DropReason uint8
+
+const (
+	DropMalformed DropReason = iota // received, and not what a member of the cluster sends
+	DropOverflow                    // the oldest gave way: more was published than the buffer holds
+	DropExpired                     // Redis was away longer than Options.BufferTime
+	DropInFlight                    // the connection failed before Redis said that it had the message
+	DropRefused                     // Redis answered with an error
+	DropClosed                      // still queued when the adapter was closed
+	dropReasons
+)
+
+// String returns the reason as a label for logs and metrics.
+func (r DropReason) String() string {
+	names := [...]string{"malformed", "overflow", "expired", "in_flight", "refused", "closed"}
+	if int(r) < len(names) {
+		return names[r]
+	}
+	return fmt.Sprintf("DropReason(%d)", r)
+}
+
+const (
+	defaultPrefix         = "socket.io"
+	defaultMaxMessage     = 16 << 20
+	minMaxMessage         = 1 << 10
+	defaultBufferMessages = 10_000
+	defaultBufferBytes    = 16 << 20
+	defaultBufferTime     = 30 * time.Second
+	maxDepth              = 512
+)
+
+func (o Options) withDefaults() (Options, error) {
+	var errs []error
+	atLeast := func(name string, v *int, def, low int) {
+		if *v == 0 {
+			*v = def
+		}
+		if *v < low {
+			errs = append(errs, fmt.Errorf("%s is %d, want at least %d", name, *v, low))
+		}
+	}
+	atLeast("MaxMessage", &o.MaxMessage, defaultMaxMessage, minMaxMessage)
+	atLeast("BufferMessages", &o.BufferMessages, defaultBufferMessages, 1)
+	atLeast("BufferBytes", &o.BufferBytes, defaultBufferBytes, minMaxMessage)
+	if o.BufferTime == 0 {
+		o.BufferTime = defaultBufferTime
+	}
+	if o.BufferTime < 0 {
+		errs = append(errs, fmt.Errorf("BufferTime is %v, want more than 0", o.BufferTime))
+	}
+	if o.Prefix == "" {
+		o.Prefix = defaultPrefix
+	}
+	if strings.ContainsAny(o.Prefix, "\r\n\x00") {
+		errs = append(errs, fmt.Errorf("prefix %q contains control characters", o.Prefix))
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return o, fmt.Errorf("redis adapter options: %w", err)
+	}
+	return o, nil
+}
+
+// limits are those of what comes from other nodes: they have checked what came
+// from clients, so only what protects this node is bounded.
+func (o *Options) limits() parser.Limits {
+	return parser.Limits{MaxAttachments: -1, MaxPacketBytes: o.MaxMessage, MaxDepth: maxDepth, MaxNamespace: -1}
+}
