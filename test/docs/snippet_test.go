@@ -191,7 +191,7 @@ func goFile(b block) (string, error) {
 	const head = "package snippet\n"
 	if file, err := parser.ParseFile(fset, "", head+place+b.text, 0); err == nil {
 		// Declarations: imports must come first, so ours go on the line before.
-		return head + strings.Join(imports(file), "") + place + b.text + "\n" + variables(file), nil
+		return head + place + strings.Join(imports(file), "") + place + b.text + "\n" + variables(file), nil
 	}
 	const open = "package snippet\nfunc _() {\n"
 	file, err := parser.ParseFile(fset, "", open+place+b.text+"}", 0)
@@ -204,7 +204,7 @@ func goFile(b block) (string, error) {
 	if returnsValue(body) {
 		result, end = " error", "return nil\n}\n"
 	}
-	return head + strings.Join(imports(file), "") + "func _()" + result + " {\n" + place + text + end + variables(file), nil
+	return head + place + strings.Join(imports(file), "") + "func _()" + result + " {\n" + place + text + end + variables(file), nil
 }
 
 // unresolved are the names that the file does not declare.
