@@ -14,6 +14,7 @@ import (
 )
 
 func TestCommandsExist(t *testing.T) {
+	dependOnSources(t)
 	help := dunlinHelp(t)
 	checked := 0
 	for _, p := range pages(t) {

@@ -61,6 +61,7 @@ var names = map[string]struct{ typ, pkg string }{
 }
 
 func TestSnippetsCompile(t *testing.T) {
+	dependOnSources(t)
 	var snippets []block
 	for _, p := range pages(t) {
 		for _, b := range p.blocks {
