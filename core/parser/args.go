@@ -122,7 +122,8 @@ func (a Args) Len() int {
 // Decoding follows encoding/json, so null leaves most values as they are. An
 // attachment goes into a []byte, and into an interface as a []byte, at any
 // depth; a type's own UnmarshalJSON sees it as a base64 string. A *[Raw] takes
-// the argument as it is, and a *[Args] takes an array.
+// the argument as it is, and a *[Args] takes an array. What does not fit stops
+// Scan; the value it was meant for may be half decoded.
 func (a Args) Scan(dst ...any) error {
 	end := a.start
 	for i, d := range dst {

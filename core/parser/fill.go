@@ -10,18 +10,14 @@ import (
 	"strings"
 )
 
-// fillBinary decodes a payload with attachments into what dst points to. It
-// walks only along the paths that lead to placeholders, and leaves everything
-// beside them to encoding/json.
+// fillBinary decodes a payload with attachments into what dst, a pointer,
+// points to. It walks only along the paths that lead to placeholders, and
+// leaves everything beside them to encoding/json.
 func fillBinary(p Payload, dst any) error {
 	w := placeholderWalk{trail: map[int]placeholder{}}
 	w.walk(p.JSON)
-	v := reflect.ValueOf(dst)
-	if v.Kind() != reflect.Pointer || v.IsNil() {
-		return &json.InvalidUnmarshalError{Type: reflect.TypeOf(dst)}
-	}
 	f := filler{p, w.trail}
-	_, err := f.fill(v.Elem(), 0, 0)
+	_, err := f.fill(reflect.ValueOf(dst).Elem(), 0, 0)
 	return err
 }
 
@@ -108,7 +104,7 @@ func (f *filler) fillInterface(v reflect.Value, i, depth int) error {
 	default:
 		filled = reflect.New(reflect.TypeFor[map[string]any]()).Elem()
 	}
-	_, err := f.fill(filled, i, depth+1)
+	_, err := f.fill(filled, i, depth)
 	v.Set(filled)
 	return err
 }

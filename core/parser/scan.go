@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"strconv"
 )
 
@@ -14,6 +15,9 @@ func scanValue(p Payload, dst any) error {
 	text := bytes.TrimSpace(p.JSON)
 	if len(text) == 0 {
 		return syntaxError(0)
+	}
+	if v := reflect.ValueOf(dst); v.Kind() != reflect.Pointer || v.IsNil() {
+		return &json.InvalidUnmarshalError{Type: reflect.TypeOf(dst)}
 	}
 	p.JSON = text
 	if scanFast(text, dst) {
