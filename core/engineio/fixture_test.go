@@ -218,7 +218,12 @@ type poller struct {
 func (f *fixture) openPolling() *poller {
 	f.t.Helper()
 	res := f.must("GET", "EIO=4&transport=polling", "")
-	return &poller{f, f.parseOpen(res.body), f.session()}
+	sid := f.parseOpen(res.body)
+	for {
+		if rec := f.session(); rec.ID() == sid { // earlier ones may not have been asked for
+			return &poller{f, sid, rec}
+		}
+	}
 }
 
 func (f *fixture) parseOpen(packet string) string {
@@ -355,8 +360,12 @@ func (w *wsClient) write(p []byte) {
 	}
 }
 
-func (w *wsClient) send(s string)       { w.f.t.Helper(); w.write(clientFrame(true, opText, []byte(s))) }
-func (w *wsClient) sendBinary(s string) { w.f.t.Helper(); w.write(clientFrame(true, opBinary, []byte(s))) }
+func (w *wsClient) send(s string) { w.f.t.Helper(); w.write(clientFrame(true, opText, []byte(s))) }
+
+func (w *wsClient) sendBinary(s string) {
+	w.f.t.Helper()
+	w.write(clientFrame(true, opBinary, []byte(s)))
+}
 
 // frame reads one frame, which must be whole and unmasked.
 func (w *wsClient) frame() (op byte, data []byte) {

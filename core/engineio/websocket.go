@@ -86,11 +86,11 @@ func (t *websocket) abort(_ Reason, err error) {
 		return
 	}
 	t.s.srv.lingering.add(t, t.s.srv.cfg.CloseTimeout)
-	frame := plainClose
 	if f := t.closeFrame.Load(); f != nil {
-		frame = *f
+		t.out.finish(*f, false) // the client's doing: what was sent before it still goes out
+		return
 	}
-	t.out.finish(frame, true)
+	t.out.finish(plainClose, !t.hungUp.Load())
 }
 
 // writeError marks a failed write: there is nobody to say goodbye to.
