@@ -78,7 +78,9 @@ func (o BroadcastOperator) Emit(event string, args ...any) error {
 	if err != nil || o.nobody() {
 		return err
 	}
-	o.ns.deliver(&o.target, p)
+	if err := o.ns.deliver(&o.target, p); err != nil {
+		return err
+	}
 	return propagated(o.ns.member.Broadcast(o.target, p))
 }
 

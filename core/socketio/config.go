@@ -40,6 +40,8 @@ type Config struct {
 	// RequestTimeout is how long answers of other nodes are awaited when the
 	// caller's context has no earlier deadline; 0: 5 s.
 	RequestTimeout time.Duration
+	// Recovery lets clients continue after an interruption; zero: off.
+	Recovery Recovery
 	// Limits bound what one client can make the server hold.
 	Limits Limits
 	// Hooks are told of what has no caller to return an error to.
@@ -97,7 +99,7 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	count := func(name string, n, def int) int {
 		if n < 0 {
-			bad = append(bad, fmt.Errorf("Limits.%s is %d: it must not be negative; leave it 0 for %d", name, n, def))
+			bad = append(bad, fmt.Errorf("%s is %d: it must not be negative; leave it 0 for %d", name, n, def))
 		}
 		if n == 0 {
 			return def
@@ -106,16 +108,21 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	c.ConnectTimeout = positive("ConnectTimeout", c.ConnectTimeout, 45*time.Second)
 	c.RequestTimeout = positive("RequestTimeout", c.RequestTimeout, 5*time.Second)
+	c.Recovery.MaxDisconnection = positive("Recovery.MaxDisconnection", c.Recovery.MaxDisconnection, 0)
 	c.Limits.Attachments = positive("Limits.Attachments", c.Limits.Attachments, 30*time.Second)
 	l := &c.Limits
-	l.Namespaces = count("Namespaces", l.Namespaces, 100)
-	l.Auth = count("Auth", l.Auth, 16<<10)
-	l.Rooms = count("Rooms", l.Rooms, 10_000)
-	l.PendingAcks = count("PendingAcks", l.PendingAcks, 10_000)
-	l.InboxEvents = count("InboxEvents", l.InboxEvents, 256)
-	l.InboxBytes = count("InboxBytes", l.InboxBytes, 1<<20)
-	l.HeldBytes = count("HeldBytes", l.HeldBytes, 4<<20)
-	l.ServerEvents = count("ServerEvents", l.ServerEvents, 10_000)
+	l.Namespaces = count("Limits.Namespaces", l.Namespaces, 100)
+	l.Auth = count("Limits.Auth", l.Auth, 16<<10)
+	l.Rooms = count("Limits.Rooms", l.Rooms, 10_000)
+	l.PendingAcks = count("Limits.PendingAcks", l.PendingAcks, 10_000)
+	l.InboxEvents = count("Limits.InboxEvents", l.InboxEvents, 256)
+	l.InboxBytes = count("Limits.InboxBytes", l.InboxBytes, 1<<20)
+	l.HeldBytes = count("Limits.HeldBytes", l.HeldBytes, 4<<20)
+	l.ServerEvents = count("Limits.ServerEvents", l.ServerEvents, 10_000)
+	r := &c.Recovery
+	r.MaxEvents = count("Recovery.MaxEvents", r.MaxEvents, 10_000)
+	r.MaxBytes = count("Recovery.MaxBytes", r.MaxBytes, 16<<20)
+	r.MaxSessions = count("Recovery.MaxSessions", r.MaxSessions, 100_000)
 	if c.Adapter == nil {
 		c.Adapter = cluster.Solo{}
 	}

@@ -206,11 +206,17 @@ func (c *conn) send(p *parser.Packet) {
 
 // disconnect ends every socket with a DISCONNECT, then the connection.
 func (c *conn) disconnect(reason Reason) {
+	var last *Namespace
 	for _, s := range c.take() {
 		if s.Connected() {
-			c.send(&parser.Packet{Type: parser.Disconnect, Namespace: s.namespace})
+			last = s.ns
+			last.inOrder(func() { c.send(&parser.Packet{Type: parser.Disconnect, Namespace: s.namespace}) })
 		}
 		s.close(reason, nil)
+	}
+	if last != nil {
+		last.inOrder(c.session.Close)
+		return
 	}
 	c.session.Close()
 }

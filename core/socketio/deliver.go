@@ -13,26 +13,41 @@ type delivery Namespace
 
 var _ cluster.Local = (*delivery)(nil)
 
-// deliver sends an event to the target's sockets here: select, encode once,
-// hand the same bytes to everyone.
-func (n *Namespace) deliver(t *cluster.Target, p *parser.Packet) {
+// deliver sends an event to the target's sockets here.
+func (n *Namespace) deliver(t *cluster.Target, p *parser.Packet) error {
+	if n.recovery != nil {
+		return n.recovery.broadcast(t, p)
+	}
+	n.fanOut(t, p, p)
+	return nil
+}
+
+// fanOut selects sockets, encodes once, and hands the same bytes to everyone.
+// Listeners see shown, clients get wire.
+func (n *Namespace) fanOut(t *cluster.Target, shown, wire *parser.Packet) {
 	sockets := n.rooms.Select(t)
 	if len(sockets) == 0 {
 		return
 	}
-	b, err := n.server.encode(p)
+	b, err := n.server.encode(wire)
 	if err != nil {
 		n.server.cfg.Logger.Error("encode broadcast", "namespace", n.name, "err", err)
 		return
 	}
 	for _, s := range sockets {
-		_ = s.deliver(p, b, t.Volatile) // a socket that has just left misses it
+		_ = s.deliver(shown, b, t.Volatile) // a socket that has just left misses it
 	}
 	n.server.stats.delivered.Add(uint64(len(sockets)))
 }
 
 // Deliver implements cluster.Local.
-func (d *delivery) Deliver(t *cluster.Target, p *parser.Packet) { (*Namespace)(d).deliver(t, p) }
+func (d *delivery) Deliver(t *cluster.Target, p *parser.Packet) {
+	own := *p
+	own.Namespace = d.name
+	if err := (*Namespace)(d).deliver(t, &own); err != nil {
+		d.server.cfg.Logger.Error("broadcast of another node dropped", "namespace", d.name, "err", err)
+	}
+}
 
 // DeliverWithAck implements cluster.Local. A packet from another node carries
 // that node's acknowledgement id; clients get one of this node.
@@ -52,7 +67,7 @@ func (d *delivery) DeliverWithAck(t *cluster.Target, p *parser.Packet,
 	}
 	var mu sync.Mutex // held while settled runs, so that forget can promise it does not
 	forgotten := false
-	for _, s := range sockets {
+	send := func(s *Socket) {
 		settle := func(args parser.Args, err error) {
 			mu.Lock()
 			defer mu.Unlock()
@@ -60,14 +75,19 @@ func (d *delivery) DeliverWithAck(t *cluster.Target, p *parser.Packet,
 				settled(s.id, args, err != nil)
 			}
 		}
-		if err := s.expect(own.ID, settle); err != nil {
-			settle(parser.Args{}, err)
-			continue
+		err := s.expect(own.ID, settle)
+		if err == nil {
+			if err = s.deliver(&own, b, t.Volatile); err == nil || !s.unexpect(own.ID) {
+				return
+			}
 		}
-		if err := s.deliver(&own, b, t.Volatile); err != nil && s.unexpect(own.ID) {
-			settle(parser.Args{}, err)
-		}
+		settle(parser.Args{}, err)
 	}
+	(*Namespace)(d).inOrder(func() {
+		for _, s := range sockets {
+			send(s)
+		}
+	})
 	forget := func() {
 		mu.Lock()
 		forgotten = true

@@ -126,8 +126,20 @@ func encodeEvent(event string, args []any) (parser.Payload, error) {
 
 // emit sends an EVENT to this socket and shows it to the outgoing listeners.
 func (s *Socket) emit(p *parser.Packet, volatile bool) error {
-	if s.state.Load() == stateClosed {
+	switch s.state.Load() {
+	case stateClosed:
 		return ErrDisconnected
+	case stateConnected:
+		if r := s.ns.recovery; r != nil {
+			return r.emit(s, p, volatile)
+		}
+	case statePending:
+		if volatile {
+			s.conn.server.stats.volatileDropped.Add(1)
+			return nil
+		}
+		s.outgoing(p)
+		return s.hold(held{event: p})
 	}
 	b, err := s.conn.server.encode(p)
 	if err != nil {
@@ -149,10 +161,15 @@ func (s *Socket) deliver(p *parser.Packet, b *engineio.Batch, volatile bool) err
 	return nil
 }
 
+// sendPacket sends what is no event.
 func (s *Socket) sendPacket(p *parser.Packet) error {
 	b, err := s.conn.server.encode(p)
 	if err != nil {
 		return err
+	}
+	if r := s.ns.recovery; r != nil {
+		r.order.must(func() { _ = s.send(b) })
+		return nil
 	}
 	return s.send(b)
 }
@@ -162,28 +179,37 @@ func (s *Socket) send(b *engineio.Batch) error {
 	case stateConnected:
 		return sendError(s.conn.session.Send(b))
 	case statePending:
-		return s.hold(b)
+		return s.hold(held{batch: b})
 	}
 	return ErrDisconnected
 }
 
 // hold keeps what is emitted before CONNECT went out.
-func (s *Socket) hold(b *engineio.Batch) error {
+func (s *Socket) hold(h held) error {
+	n := 0
+	if h.batch != nil {
+		n = h.batch.Len()
+	} else {
+		n = size(h.event)
+	}
 	s.mu.Lock()
 	switch s.state.Load() {
 	case stateConnected:
 		s.mu.Unlock()
-		return sendError(s.conn.session.Send(b))
+		if h.event != nil {
+			return s.emit(h.event, false)
+		}
+		return s.send(h.batch)
 	case stateClosed:
 		s.mu.Unlock()
 		return ErrDisconnected
 	}
 	defer s.mu.Unlock()
-	if s.early.bytes+b.Len() > s.conn.server.cfg.Limits.HeldBytes {
+	if s.early.bytes+n > s.conn.server.cfg.Limits.HeldBytes {
 		return ErrSlowConsumer
 	}
-	s.early.batches = append(s.early.batches, b)
-	s.early.bytes += b.Len()
+	s.early.held = append(s.early.held, h)
+	s.early.bytes += n
 	return nil
 }
 

@@ -5,12 +5,12 @@ import (
 	"errors"
 	"slices"
 
-	"github.com/dunlin-io/dunlin/core/engineio"
+	"github.com/dunlin-io/dunlin/core/cluster"
 	"github.com/dunlin-io/dunlin/core/parser"
 )
 
-// connect runs as the socket's first task: it finds the namespace, asks the
-// middleware, and admits or refuses.
+// connect runs as the socket's first task: it finds the namespace, looks for an
+// earlier session, asks the middleware, and admits or refuses.
 func (s *Socket) connect() {
 	ns, err := s.conn.server.enter(s)
 	if err != nil {
@@ -20,15 +20,20 @@ func (s *Socket) connect() {
 	s.mu.Lock()
 	s.ns = ns // before any user code sees the socket
 	s.mu.Unlock()
-	for _, r := range ns.registries() {
-		for _, m := range read(r, &r.middleware) {
-			if err := s.admit(m.f); err != nil {
-				s.refuse(err)
-				return
+	earlier, claimed := s.resume()
+	if earlier == nil || !ns.server.cfg.Recovery.SkipMiddleware {
+		for _, r := range ns.registries() {
+			for _, m := range read(r, &r.middleware) {
+				if err := s.admit(m.f); err != nil {
+					s.refuse(err)
+					return
+				}
 			}
 		}
 	}
-	if !s.establish() {
+	admitted := make(chan bool, 1)
+	ns.inOrder(func() { admitted <- s.establish(earlier, claimed) })
+	if !<-admitted {
 		ns.release()
 		return
 	}
@@ -39,6 +44,38 @@ func (s *Socket) connect() {
 			s.guard("connection", func() { l.f(s) })
 		}
 	}
+}
+
+// resume takes over what is kept of the client's earlier socket, if it claims
+// one and it is there.
+func (s *Socket) resume() (*session, *claim) {
+	r := s.ns.recovery
+	if r == nil {
+		return nil, nil
+	}
+	s.pid = newID()
+	earlier, claimed := r.resume(s.auth)
+	if claimed == nil {
+		return nil, nil
+	}
+	reason := RecoveryUnknown
+	if earlier != nil {
+		answer := make(chan RecoveryReason, 1)
+		r.order.must(func() {
+			_, reason := r.missed(earlier, claimed)
+			answer <- reason
+		})
+		reason = <-answer
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.recovered = RecoveryState{Recovered: reason == RecoveryDone, Reason: reason}
+	if reason != RecoveryDone || s.early == nil {
+		return nil, nil
+	}
+	s.id, s.pid, s.data = earlier.id, earlier.pid, earlier.data
+	s.early.rooms = slices.Clone(earlier.rooms)
+	return earlier, claimed
 }
 
 // admit runs one middleware; a panic refuses.
@@ -54,52 +91,94 @@ func (s *Socket) admit(m Middleware) error {
 var errInternal = &ConnectError{Message: "internal error"}
 
 // establish puts the socket into the namespace, then sends CONNECT, then what
-// was held back, and only then lets emits pass directly. It reports false when
-// the connection went away meanwhile.
-func (s *Socket) establish() bool {
+// the client has missed and what was held back, and only then lets emits pass
+// directly. It reports false when the connection went away meanwhile.
+func (s *Socket) establish(earlier *session, claimed *claim) bool {
 	s.mu.Lock()
-	early := s.early.rooms
+	if s.state.Load() == stateClosed {
+		s.mu.Unlock()
+		if earlier != nil {
+			s.ns.recovery.giveBack(earlier)
+		}
+		return false
+	}
+	missed := s.replay(earlier, claimed)
+	rooms := s.early.rooms
 	s.mu.Unlock()
-	created, ok := s.ns.rooms.insert(s, early)
+	created, ok := s.ns.rooms.insert(s, rooms)
 	if !ok {
 		s.refuse(errInternal) // the id is taken: 120 random bits say this does not happen
 		return false
 	}
 	s.ns.roomsCreated(created)
-
-	next := []*engineio.Batch{s.connectPacket()}
+	if s.ns.recovery != nil {
+		s.ns.recovery.begin(s, earlier)
+	}
+	s.conn.send(s.connectPacket())
+	for _, p := range missed {
+		s.conn.send(p)
+	}
 	for {
 		s.mu.Lock()
 		if s.state.Load() == stateClosed {
+			reason, data := s.cause.Reason, s.data
 			s.mu.Unlock()
-			s.ns.remove(s)
+			left := s.ns.remove(s)
+			if s.ns.recovery != nil {
+				s.ns.recovery.end(s, reason, left, data)
+			}
 			return false
 		}
-		if len(next) == 0 && len(s.early.batches) == 0 {
+		next := s.early.held
+		if len(next) == 0 {
 			s.state.Store(stateConnected)
 			s.early = nil
 			s.mu.Unlock()
 			return true
 		}
-		next = append(next, s.early.batches...)
-		s.early.batches, s.early.bytes = nil, 0
+		s.early.held, s.early.bytes = nil, 0
 		s.mu.Unlock()
-		for _, b := range next {
-			_ = s.conn.session.Send(b) // the session reports its failure by closing
+		for _, h := range next {
+			s.sendHeld(h)
 		}
-		next = nil
 	}
 }
 
-func (s *Socket) connectPacket() *engineio.Batch {
-	b, err := s.conn.server.encode(&parser.Packet{
-		Type: parser.Connect, Namespace: s.namespace,
-		Payload: parser.Payload{JSON: []byte(`{"sid":"` + s.id + `"}`)},
-	})
-	if err != nil {
-		panic(err) // the payload is ours
+// replay returns the events that the client has missed. The caller holds mu.
+func (s *Socket) replay(earlier *session, claimed *claim) []*parser.Packet {
+	if earlier == nil {
+		return nil
 	}
-	return b
+	missed, reason := s.ns.recovery.missed(earlier, claimed)
+	if reason == RecoveryDone {
+		return missed
+	}
+	// The middleware took so long that history has moved on: begin afresh, with
+	// the rooms that the middleware gave.
+	s.recovered = RecoveryState{Reason: reason}
+	s.pid, s.data = newID(), nil
+	s.early.rooms = slices.DeleteFunc(s.early.rooms, func(r string) bool { return slices.Contains(earlier.rooms, r) })
+	return nil
+}
+
+func (s *Socket) sendHeld(h held) {
+	if h.batch != nil {
+		_ = s.conn.session.Send(h.batch) // the session reports its failure by closing
+		return
+	}
+	p := h.event
+	if r := s.ns.recovery; r != nil {
+		p = r.record(&cluster.Target{Rooms: []string{s.id}}, p)
+	}
+	s.conn.send(p)
+}
+
+func (s *Socket) connectPacket() *parser.Packet {
+	payload := `{"sid":"` + s.id + `"}`
+	if s.pid != "" {
+		payload = `{"sid":"` + s.id + `","pid":"` + s.pid + `"}`
+	}
+	return &parser.Packet{Type: parser.Connect, Namespace: s.namespace, Payload: parser.Payload{JSON: []byte(payload)}}
 }
 
 // refuse answers CONNECT_ERROR. The connection stays, for other namespaces.
@@ -166,7 +245,7 @@ func (s *Socket) disconnect(reason Reason) {
 	if s.state.Load() != stateConnected {
 		return
 	}
-	_ = s.sendPacket(&parser.Packet{Type: parser.Disconnect, Namespace: s.namespace})
+	s.ns.inOrder(func() { s.conn.send(&parser.Packet{Type: parser.Disconnect, Namespace: s.namespace}) })
 	s.conn.forget(s)
 	s.close(reason, nil)
 }
@@ -189,10 +268,14 @@ func (s *Socket) close(reason Reason, err error) {
 	if before == statePending {
 		return // connect notices
 	}
-	rooms := append([]string{s.id}, s.ns.remove(s)...)
+	left := s.ns.remove(s)
 	s.mu.Lock()
-	s.lastRooms = rooms
+	s.lastRooms = append([]string{s.id}, left...)
+	data := s.data
 	s.mu.Unlock()
+	if s.ns.recovery != nil {
+		s.ns.recovery.end(s, reason, left, data)
+	}
 	s.ns.server.stats.disconnected(reason)
 	if reason == ReasonServerDisconnect {
 		// Whoever was thrown out is not listened to any more.

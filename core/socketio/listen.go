@@ -100,7 +100,7 @@ func (s *Socket) call(l *listener[Handler], ev *Event) {
 	if !l.take() {
 		return
 	}
-	defer s.recovered(ev.Name, nil)
+	defer s.catch(ev.Name, nil)
 	l.f(ev)
 }
 
@@ -111,7 +111,7 @@ func (s *Socket) filter(m func(*Event) error, ev *Event) (err error) {
 			err = p
 		}
 	}()
-	defer s.recovered(ev.Name, &p)
+	defer s.catch(ev.Name, &p)
 	return m(ev)
 }
 
@@ -137,13 +137,13 @@ func (s *Socket) outgoing(p *parser.Packet) {
 
 // guard runs user code; a panic ends only it.
 func (s *Socket) guard(event string, f func()) (p *PanicError) {
-	defer s.recovered(event, &p)
+	defer s.catch(event, &p)
 	f()
 	return nil
 }
 
-// recovered is deferred around user code.
-func (s *Socket) recovered(event string, out **PanicError) {
+// catch is deferred around user code.
+func (s *Socket) catch(event string, out **PanicError) {
 	v := recover()
 	if v == nil {
 		return

@@ -30,6 +30,8 @@ type Namespace struct {
 	acks   atomic.Uint64    // the next acknowledgement id
 	serial *serverSide
 
+	recovery *recovery // nil: off
+
 	outgoingAny atomic.Bool // an outgoing listener was registered once
 
 	// Guarded by server.mu.
@@ -109,6 +111,7 @@ func newNamespace(srv *Server, name string, parent *ParentNamespace) *Namespace 
 	n.operator = BroadcastOperator{ns: n}
 	n.shared = shared{registry: &registry{}, noted: func() { n.outgoingAny.Store(true) }}
 	n.serial = newServerSide(n)
+	n.recovery = newRecovery(n)
 	return n
 }
 
@@ -138,7 +141,19 @@ func (n *Namespace) open() {
 func (n *Namespace) close() error {
 	err := n.member.Close()
 	n.serial.close()
+	if n.recovery != nil {
+		n.recovery.close()
+	}
 	return err
+}
+
+// inOrder runs f after what was sent before, where sending has an order.
+func (n *Namespace) inOrder(f func()) {
+	if n.recovery != nil {
+		n.recovery.order.must(f)
+		return
+	}
+	f()
 }
 
 // Name returns the namespace's name, with its leading slash.

@@ -21,7 +21,8 @@ const (
 // Socket is a client's place in one namespace. Every method may be called from
 // any goroutine.
 type Socket struct {
-	id        string
+	id        string // changes only before any user code sees the socket
+	pid       string // the secret by which a client continues; empty without recovery
 	namespace string // its name, known before ns is
 	ns        *Namespace
 	conn      *conn
@@ -42,15 +43,23 @@ type Socket struct {
 	acks      map[uint64]func(Args, error)
 	lastRooms []string // of a closed socket, until its disconnecting listeners have run
 	cause     *DisconnectError
+	recovered RecoveryState
 	ctx       context.Context
 	cancel    context.CancelCauseFunc
 }
 
 // early is what a socket was given before it was connected.
 type early struct {
-	batches []*engineio.Batch
-	bytes   int
-	rooms   []string
+	held  []held
+	bytes int
+	rooms []string
+}
+
+// held is something to send: an encoded packet that others get too, or an event
+// of this socket's own, which is encoded when its turn comes.
+type held struct {
+	batch *engineio.Batch
+	event *parser.Packet
 }
 
 // ID identifies the socket in the cluster: 20 URL-safe characters, known to
@@ -62,6 +71,13 @@ func (s *Socket) Namespace() *Namespace { return s.ns }
 
 // Connected reports whether the socket has been admitted and has not left.
 func (s *Socket) Connected() bool { return s.state.Load() == stateConnected }
+
+// Recovery says whether the socket continues an earlier one of the same client.
+func (s *Socket) Recovery() RecoveryState {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.recovered
+}
 
 // Handshake returns the request that opened the connection, and the auth
 // payload. Each call makes a new one.
