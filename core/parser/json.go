@@ -24,7 +24,10 @@ func (jsonCodec) Encode(p *Packet) ([]Frame, error) {
 		return nil, err
 	}
 	binary := len(p.Payload.Attachments)
-	if binary > 0 && p.Type != Event && p.Type != Ack {
+	switch {
+	case strings.Contains(p.Namespace, ","):
+		return nil, fmt.Errorf("encode: %w %q", ErrNamespace, p.Namespace)
+	case binary > 0 && p.Type != Event && p.Type != Ack:
 		return nil, fmt.Errorf("encode %s: %w: binary values", p.Type, ErrPayload)
 	}
 	const header = len("6") + len("65535-") + len(",") + len("9007199254740991")
@@ -58,7 +61,7 @@ func checkPacket(p *Packet) error {
 	switch {
 	case p.Type > ConnectError:
 		return fmt.Errorf("encode: %w %d", ErrType, p.Type)
-	case !strings.HasPrefix(p.Namespace, "/") || strings.Contains(p.Namespace, ","):
+	case !strings.HasPrefix(p.Namespace, "/"):
 		return fmt.Errorf("encode: %w %q", ErrNamespace, p.Namespace)
 	case p.HasID && p.ID > MaxID:
 		return fmt.Errorf("encode: %w: %d", ErrID, p.ID)
@@ -73,7 +76,7 @@ func checkPacket(p *Packet) error {
 // jsonDecoder puts together the packets of one connection.
 type jsonDecoder struct {
 	limits    Limits
-	namespace string   // the last one that was not "/", to allocate it once
+	namespace namespaceCache
 	partial   *partial // nil: a packet begins with the next message
 }
 
@@ -199,18 +202,28 @@ func (d *jsonDecoder) nsp(b []byte) (name string, rest []byte, err error) {
 	} else {
 		rest = b[end+1:]
 	}
-	b = b[:end]
+	name, err = d.namespace.intern(b[:end], d.limits.MaxNamespace)
+	return name, rest, err
+}
+
+// namespaceCache is the namespace of the last packet, so that the next one need
+// not allocate it.
+type namespaceCache string
+
+func (c *namespaceCache) intern(b []byte, maxLen int) (string, error) {
 	switch {
-	case len(b) > d.limits.MaxNamespace:
-		return "", nil, fmt.Errorf("%w: %d bytes long", ErrNamespace, len(b))
+	case len(b) == 0 || b[0] != '/':
+		return "", fmt.Errorf("%w %.20q", ErrNamespace, b)
+	case len(b) > maxLen:
+		return "", fmt.Errorf("%w: %d bytes long", ErrNamespace, len(b))
 	case !utf8.Valid(b):
-		return "", nil, fmt.Errorf("%w: not UTF-8", ErrNamespace)
+		return "", fmt.Errorf("%w: not UTF-8", ErrNamespace)
 	case len(b) == 1:
-		return "/", rest, nil
-	case string(b) != d.namespace:
-		d.namespace = string(b)
+		return "/", nil
+	case string(b) != string(*c):
+		*c = namespaceCache(b)
 	}
-	return d.namespace, rest, nil
+	return string(*c), nil
 }
 
 // checkPayload checks by its first byte that text is what a packet of type t
