@@ -10,3 +10,9 @@ func PollParked(s *Session) bool {
 	defer p.mu.Unlock()
 	return p.wake != nil
 }
+
+// PostOpen reports whether a POST of s is being served.
+func PostOpen(s *Session) bool {
+	p, ok := s.current().(*polling)
+	return ok && p.excuse()
+}
