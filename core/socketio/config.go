@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"time"
@@ -29,6 +30,10 @@ type Config struct {
 	// Parser is how packets are written on the connections; nil: parser.JSON().
 	// Clients must use the same.
 	Parser parser.Codec
+	// Client serves the official JavaScript client beside the connections, at
+	// /socket.io/socket.io.js and so on: os.DirFS of the directory
+	// socket.io-client/dist of an npm installation. Nil serves none.
+	Client fs.FS
 	// Admit is asked once for each new session, before anything is sent. The
 	// values of the context it returns appear in Socket.Context. An error
 	// refuses the session with status 403 and the error's text. Nil admits

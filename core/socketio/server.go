@@ -21,6 +21,7 @@ type Server struct {
 	*Namespace
 	cfg     Config
 	engine  *engineio.Server
+	client  *clientBundle // nil: none
 	stats   counters
 	tasks   goroutines // everything that runs user code
 	conns   connections
@@ -48,12 +49,21 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("socketio: %w", err)
 	}
+	if cfg.Client != nil {
+		if s.client, err = newClientBundle(cfg.Client, cfg.Engine.Path); err != nil {
+			return nil, fmt.Errorf("socketio: config: %w", err)
+		}
+	}
 	s.Namespace = s.Of("/")
 	return s, nil
 }
 
 // ServeHTTP serves the requests under the path of Config.Engine.
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.engine.ServeHTTP(w, r) }
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if !s.client.serve(w, r) {
+		s.engine.ServeHTTP(w, r)
+	}
+}
 
 // NodeID is this process's name in the cluster.
 func (s *Server) NodeID() cluster.NodeID { return s.cfg.NodeID }
