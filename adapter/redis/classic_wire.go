@@ -1,6 +1,7 @@
 package redisadapter
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"time"
@@ -61,6 +62,9 @@ func (c *codec) appendBroadcast(dst []byte, seq uint64, b *cluster.Broadcast) ([
 
 // appendPacket writes {type, data, id, nsp}; id only if the packet has one.
 func (c *codec) appendPacket(dst []byte, p *parser.Packet) ([]byte, error) {
+	if p == nil {
+		return nil, errors.New("encode packet: there is none")
+	}
 	pairs := byte(3)
 	if p.HasID {
 		pairs = 4

@@ -40,13 +40,13 @@ type Options struct {
 	BufferBytes    int
 	BufferTime     time.Duration
 
-	// Logger hears of trouble and of its end, at most once a second for each
-	// kind of trouble. Default: nothing is logged.
+	// Logger hears of trouble and of its end. Trouble that goes on is logged ever
+	// more rarely. Default: nothing is logged.
 	Logger *slog.Logger
 
 	// OnError is called with each error of the connections to Redis, OnDrop for
-	// messages that were dropped. They are called one at a time by the adapter's
-	// goroutines and by Publish, must not block, and must not call the adapter.
+	// messages that were dropped. They are called by the adapter's goroutines and
+	// by Publish, maybe several at a time, and must not block.
 	OnError func(error)
 	OnDrop  func(Drop)
 }

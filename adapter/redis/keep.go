@@ -1,0 +1,158 @@
+package redisadapter
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// keep makes the subscriptions what they should be, and looks after the
+// connection's health.
+func (s *subscriber) keep() {
+	defer s.wg.Done()
+	tick := time.NewTicker(healthInterval)
+	defer tick.Stop()
+	for {
+		due := false
+		select {
+		case <-s.ctx.Done():
+			return
+		case <-s.kick:
+		case <-tick.C:
+			if s.deaf() {
+				s.replace()
+			}
+			due = true
+		}
+		s.reconcile(due)
+	}
+}
+
+// plan is what to write next.
+type plan struct {
+	pubsub                                           *redis.PubSub
+	subscribe, psubscribe, unsubscribe, punsubscribe []string
+	removed                                          []*group
+	fence                                            bool
+}
+
+// plan compares what should be with what was written. health asks for a fence
+// as a sign of life.
+func (s *subscriber) plan(health bool) plan {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p := plan{pubsub: s.pubsub, removed: s.removed, fence: health && s.connected}
+	s.removed = nil
+	for _, g := range p.removed {
+		for _, sub := range g.subs {
+			// The name may have been taken again by a group that was added since;
+			// it is subscribed below, after it was unsubscribed.
+			if sub.sent {
+				p.unsubscribe, p.punsubscribe = split(sub, p.unsubscribe, p.punsubscribe)
+			}
+		}
+	}
+	for g := range s.groups {
+		asked := false
+		for _, sub := range g.subs {
+			if !sub.sent {
+				sub.sent, asked = true, true
+				p.subscribe, p.psubscribe = split(sub, p.subscribe, p.psubscribe)
+			}
+		}
+		if asked {
+			g.from = s.fence + 1
+		}
+		p.fence = p.fence || asked || s.connected && !g.stands
+	}
+	return p
+}
+
+func split(sub *subscription, channels, patterns []string) (c, p []string) {
+	if sub.pattern {
+		return channels, append(patterns, sub.name)
+	}
+	return append(channels, sub.name), patterns
+}
+
+func (s *subscriber) reconcile(health bool) {
+	p := s.plan(health)
+	err := s.write(&p)
+	for _, g := range p.removed {
+		close(g.gone)
+	}
+	if err != nil && s.ctx.Err() == nil {
+		s.broke(err)
+		time.AfterFunc(mostBackoff, s.signal) // for what was not written; needs no end
+	}
+}
+
+// write carries out a plan. What could not be written go-redis writes to the next
+// connection; what it was not given because of that stays to be written. Patterns come first: a node whose request channel is
+// counted as a member hears broadcasts.
+func (s *subscriber) write(p *plan) error {
+	var failed error
+	for _, step := range []struct {
+		names []string
+		write func(...string) error
+	}{
+		{p.unsubscribe, func(names ...string) error { return p.pubsub.Unsubscribe(s.ctx, names...) }},
+		{p.punsubscribe, func(names ...string) error { return p.pubsub.PUnsubscribe(s.ctx, names...) }},
+		{p.psubscribe, func(names ...string) error { return p.pubsub.PSubscribe(s.ctx, names...) }},
+		{p.subscribe, func(names ...string) error { return p.pubsub.Subscribe(s.ctx, names...) }},
+	} {
+		if len(step.names) == 0 { // which would mean all
+			continue
+		}
+		if failed != nil {
+			s.unsent(step.names)
+			continue
+		}
+		failed = step.write(step.names...)
+	}
+	if failed != nil || !p.fence {
+		return failed
+	}
+	s.mu.Lock()
+	s.fence++
+	fence := s.fence
+	if s.asked.IsZero() {
+		s.asked = time.Now()
+	}
+	s.mu.Unlock()
+	return p.pubsub.Ping(s.ctx, strconv.FormatUint(fence, 10))
+}
+
+// unsent notes that subscriptions were not written after all. Of those that are
+// to end nothing is known any more; a new connection does not have them.
+func (s *subscriber) unsent(names []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, name := range names {
+		if sub := s.byName[name]; sub != nil {
+			sub.sent = false
+		}
+	}
+}
+
+// deaf reports whether the connection has been silent since a fence that should
+// have been answered long ago.
+func (s *subscriber) deaf() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !s.asked.IsZero() && time.Since(s.asked) > deafAfter && s.heard.Before(s.asked)
+}
+
+// replace gives the connection up for a new one.
+func (s *subscriber) replace() {
+	s.mu.Lock()
+	old := s.pubsub
+	s.pubsub = s.client.Subscribe(s.ctx)
+	for _, sub := range s.byName {
+		sub.sent = false
+	}
+	s.mu.Unlock()
+	s.broke(errDeaf)
+	_ = old.Close()
+}

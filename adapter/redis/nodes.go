@@ -1,0 +1,132 @@
+package redisadapter
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/dunlin-io/dunlin/core/cluster"
+)
+
+// maxNodes bounds the table of Go nodes; others are counted without a name.
+const maxNodes = 1024
+
+// nodes are the Go nodes that have shown themselves in one namespace: only what
+// the extension says names a node that will name itself in its answers, too.
+// Whether one is still there tells the number of subscribers of its own response
+// channel.
+type nodes struct {
+	mu    sync.Mutex // guards the following
+	known map[cluster.NodeID]struct{}
+}
+
+func (n *nodes) saw(id cluster.NodeID) {
+	if id == "" {
+		return
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.known == nil {
+		n.known = make(map[cluster.NodeID]struct{})
+	}
+	if len(n.known) < maxNodes {
+		n.known[id] = struct{}{}
+	}
+}
+
+func (n *nodes) forget(id cluster.NodeID) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	delete(n.known, id)
+}
+
+func (n *nodes) list() []cluster.NodeID {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	ids := make([]cluster.NodeID, 0, len(n.known))
+	for id := range n.known {
+		ids = append(ids, id)
+	}
+	return ids
+}
+
+// members counts the other nodes in one command: all have subscribed to the
+// request channel, and those with a name to their own response channel.
+func (l *link) members(ctx context.Context) (cluster.Members, error) {
+	ids := l.nodes.list()
+	names := make([]string, 1, len(ids)+1)
+	names[0] = l.names.request
+	for _, id := range ids {
+		names = append(names, l.names.responseOf(string(id)))
+	}
+	counts, err := l.adapter.numSub(ctx, names)
+	if err != nil {
+		return cluster.Members{}, fmt.Errorf("count nodes: %w", err)
+	}
+	var m cluster.Members
+	for i, id := range ids {
+		if counts[names[i+1]] == 0 {
+			l.nodes.forget(id)
+			continue
+		}
+		m.Known = append(m.Known, id)
+	}
+	others := int(counts[l.names.request]) - len(m.Known)
+	if l.group != nil {
+		others-- // this node
+	}
+	m.Foreign = max(0, others)
+	return m, nil
+}
+
+// numSub returns the number of subscribers of each channel, within ctx even
+// where the user's client does not look at it.
+func (a *Adapter) numSub(ctx context.Context, names []string) (map[string]int64, error) {
+	type result struct {
+		counts map[string]int64
+		err    error
+	}
+	done := make(chan result, 1)
+	a.mu.Lock()
+	if a.closed {
+		a.mu.Unlock()
+		return nil, cluster.ErrClosed
+	}
+	a.queries.Add(1)
+	a.mu.Unlock()
+	// It ends with the client's own timeouts; Close waits for it.
+	go func() {
+		defer a.queries.Done()
+		counts, err := numSub(ctx, a.client, names)
+		done <- result{counts, err}
+	}()
+	select {
+	case r := <-done:
+		return r.counts, r.err
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+// numSub asks each master of a Redis Cluster: a node counts only those that are
+// connected to itself.
+func numSub(ctx context.Context, client redis.UniversalClient, names []string) (map[string]int64, error) {
+	c, ok := client.(*redis.ClusterClient)
+	if !ok {
+		return client.PubSubNumSub(ctx, names...).Result()
+	}
+	var mu sync.Mutex
+	sum := make(map[string]int64, len(names)) // guarded by mu
+	err := c.ForEachMaster(ctx, func(ctx context.Context, master *redis.Client) error {
+		counts, err := master.PubSubNumSub(ctx, names...).Result()
+		mu.Lock()
+		defer mu.Unlock()
+		for name, n := range counts {
+			sum[name] += n
+		}
+		return err
+	})
+	return sum, err
+}

@@ -1,0 +1,425 @@
+package redisadapter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// How often the subscribing connection is asked for a sign of life, and how
+// long it may be silent after that before it is given up.
+const (
+	healthInterval = 2500 * time.Millisecond
+	deafAfter      = 5 * time.Second
+)
+
+var (
+	errConnecting   = errors.New("redis: not connected yet")
+	errDeaf         = errors.New("redis: the subscribing connection does not answer")
+	errResubscribed = errors.New("redis: the subscribing connection was replaced")
+	errTaken        = errors.New("redis: the namespace is open already; each server needs an adapter of its own")
+)
+
+// listener hears what comes in on its channels. Calls come one at a time.
+type listener interface {
+	hear(channel, payload string)
+	subscribed(resumed bool)
+}
+
+// subscriber holds one subscribing connection for all namespaces. What is
+// subscribed is a desired state: go-redis subscribes to it again on each new
+// connection, and the subscriber finds out when that has worked.
+//
+// For that it writes a numbered PING behind the subscriptions, a fence. Its PONG
+// comes from the connection that carries them, after their confirmations; so
+// what was asked for before the fence, and is confirmed, stands. Anything that
+// breaks the connection makes all fences before it worthless.
+//
+// Two goroutines: receive reads, and keep is the only one that writes.
+type subscriber struct {
+	client redis.UniversalClient
+	report *reporter
+	ctx    context.Context // ends the goroutines
+	stop   context.CancelFunc
+	start  sync.Once
+	wg     sync.WaitGroup
+	kick   chan struct{} // keep has something to do
+
+	mu        sync.Mutex // guards the following
+	pubsub    *redis.PubSub
+	byName    map[string]*subscription
+	groups    map[*group]struct{}
+	removed   []*group      // to be told when they are unsubscribed
+	fence     uint64        // the last that was written
+	valid     uint64        // earlier ones are worthless
+	asked     time.Time     // when the oldest unanswered fence was written
+	heard     time.Time     // when anything came in
+	connected bool          // something came in since the connection broke
+	cause     error         // why there is no connection, if that is known
+	brokenAt  time.Time     // zero: the connection stands
+	mended    chan struct{} // closed when it does
+}
+
+// subscription is a channel or a pattern.
+type subscription struct {
+	name      string
+	pattern   bool
+	group     *group
+	sent      bool // go-redis knows of it
+	confirmed bool // by Redis, since the connection broke
+}
+
+// group is what one link is subscribed to. All fields are guarded by the
+// subscriber's mu.
+type group struct {
+	listener listener
+	subs     []*subscription
+	from     uint64        // fences from here on prove it; 0: not asked for yet
+	stands   bool          // ready is closed
+	stood    bool          // it did before
+	ready    chan struct{} // closed while all subscriptions stand
+	gone     chan struct{} // closed when Redis was told to forget them
+}
+
+func newSubscriber(client redis.UniversalClient, r *reporter) *subscriber {
+	s := &subscriber{
+		client: client, report: r, kick: make(chan struct{}, 1),
+		byName: make(map[string]*subscription), groups: make(map[*group]struct{}),
+		brokenAt: time.Now(), mended: make(chan struct{}),
+	}
+	s.ctx, s.stop = context.WithCancel(context.Background())
+	return s
+}
+
+// add subscribes to a pattern and to channels, and returns at once.
+func (s *subscriber) add(l listener, pattern string, channels ...string) (*group, error) {
+	g := &group{listener: l, ready: make(chan struct{}), gone: make(chan struct{})}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	names := append([]string{pattern}, channels...)
+	for _, name := range names {
+		if s.byName[name] != nil {
+			return nil, errTaken
+		}
+	}
+	for i, name := range names {
+		sub := &subscription{name: name, pattern: i == 0, group: g}
+		s.byName[name] = sub
+		g.subs = append(g.subs, sub)
+	}
+	s.groups[g] = struct{}{}
+	s.start.Do(func() {
+		s.pubsub = s.client.Subscribe(s.ctx)
+		s.wg.Add(2)
+		// Both end with ctx; close cancels it and waits for them.
+		go s.receive()
+		go s.keep()
+	})
+	s.signal()
+	return g, nil
+}
+
+// remove unsubscribes. g.gone is closed when Redis was told.
+func (s *subscriber) remove(g *group) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, sub := range g.subs {
+		delete(s.byName, sub.name)
+	}
+	delete(s.groups, g)
+	s.removed = append(s.removed, g)
+	if len(s.groups) == 0 && !s.brokenAt.IsZero() {
+		close(s.mended) // nobody's subscriptions are waited for
+		s.mended = make(chan struct{})
+	}
+	s.signal()
+}
+
+func (s *subscriber) signal() {
+	select {
+	case s.kick <- struct{}{}:
+	default:
+	}
+}
+
+// standing returns nil when there is sense in publishing: our own subscriptions
+// stand, or there are none. Otherwise it returns a channel that is closed when
+// that may have changed.
+func (s *subscriber) standing() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.groups) == 0 || s.brokenAt.IsZero() {
+		return nil
+	}
+	return s.mended
+}
+
+// err returns why there is no connection, or nil.
+func (s *subscriber) err() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.brokenAt.IsZero():
+		return nil
+	case s.cause == nil:
+		return errConnecting
+	}
+	return fmt.Errorf("redis is away: %w", s.cause)
+}
+
+// connection waits for the first connection, and returns err's error if there
+// is trouble with it.
+func (s *subscriber) connection(ctx context.Context) error {
+	for {
+		err := s.err()
+		if !errors.Is(err, errConnecting) {
+			return err
+		}
+		s.mu.Lock()
+		mended := s.mended
+		s.mu.Unlock()
+		select {
+		case <-mended:
+		case <-time.After(mostBackoff): // the attempt may have failed
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-s.ctx.Done():
+			return redis.ErrClosed
+		}
+	}
+}
+
+// waitReady waits until all of a group's subscriptions stand.
+func (s *subscriber) waitReady(ctx context.Context, g *group, closed <-chan struct{}) error {
+	s.mu.Lock()
+	ready := g.ready
+	s.mu.Unlock()
+	select {
+	case <-ready:
+		return nil
+	case <-closed:
+		return nil
+	case <-ctx.Done():
+		s.mu.Lock()
+		cause := s.cause
+		s.mu.Unlock()
+		if cause != nil {
+			return fmt.Errorf("%w while redis is away: %w", context.Cause(ctx), cause)
+		}
+		return context.Cause(ctx)
+	}
+}
+
+func (s *subscriber) close() {
+	s.stop()
+	s.mu.Lock()
+	pubsub := s.pubsub
+	s.mu.Unlock()
+	if pubsub != nil {
+		_ = pubsub.Close() // unblocks receive; that it is closed already is fine
+	}
+	s.wg.Wait()
+	s.mu.Lock()
+	removed := s.removed
+	s.removed = nil
+	s.mu.Unlock()
+	for _, g := range removed {
+		close(g.gone)
+	}
+}
+
+func (s *subscriber) current() *redis.PubSub {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.pubsub
+}
+
+func (s *subscriber) receive() {
+	defer s.wg.Done()
+	var retry backoff
+	for s.ctx.Err() == nil {
+		pubsub := s.current()
+		item, err := s.next(pubsub)
+		switch {
+		case err == nil:
+			retry.reset()
+			s.handle(item)
+			continue
+		case s.ctx.Err() != nil || pubsub != s.current():
+			continue
+		case isReply(err):
+			s.refused(err)
+		default:
+			s.broke(err)
+		}
+		retry.wait(s.ctx)
+	}
+}
+
+// refused takes an error that Redis answered with. A connection that stands goes
+// on; one that is being made is not there yet.
+func (s *subscriber) refused(err error) {
+	s.mu.Lock()
+	if !s.connected {
+		s.cause = err
+	}
+	s.mu.Unlock()
+	s.report.trouble("subscription is refused", err)
+}
+
+// next returns the next thing from the connection, which go-redis makes anew
+// when it has to. Replies that go-redis does not expect may make it panic.
+func (s *subscriber) next(pubsub *redis.PubSub) (item any, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("redis: unexpected reply: %v\n%s", r, debug.Stack())
+		}
+	}()
+	return pubsub.Receive(s.ctx)
+}
+
+func (s *subscriber) handle(item any) {
+	switch item := item.(type) {
+	case *redis.Message:
+		s.message(item)
+	case *redis.Subscription:
+		switch item.Kind {
+		case "subscribe", "psubscribe":
+			s.confirmed(item.Channel)
+		case "unsubscribe", "punsubscribe":
+			s.forgotten(item.Channel)
+		}
+	case *redis.Pong:
+		s.pong(item.Payload)
+	}
+}
+
+func (s *subscriber) message(m *redis.Message) {
+	name := m.Channel
+	if m.Pattern != "" {
+		name = m.Pattern
+	}
+	s.mu.Lock()
+	s.heard = time.Now()
+	sub := s.byName[name]
+	s.mu.Unlock()
+	if sub != nil {
+		sub.group.listener.hear(m.Channel, m.Payload)
+	}
+}
+
+func (s *subscriber) confirmed(name string) {
+	s.mu.Lock()
+	sub := s.byName[name]
+	replaced := sub != nil && sub.confirmed
+	s.mu.Unlock()
+	if replaced {
+		// Each is asked for once on a connection: go-redis made another.
+		s.broke(errResubscribed)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.heard = time.Now()
+	if sub := s.byName[name]; sub != nil {
+		sub.confirmed = true
+	}
+	if !s.connected {
+		s.connected = true
+		s.signal() // for a fence
+	}
+}
+
+// forgotten notes that Redis has unsubscribed a name. If it was taken again since,
+// its confirmation is still to come.
+func (s *subscriber) forgotten(name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.heard = time.Now()
+	if sub := s.byName[name]; sub != nil {
+		sub.confirmed = false
+	}
+}
+
+// broke notes that the connection is not what it was: nothing is known to stand.
+func (s *subscriber) broke(err error) {
+	s.mu.Lock()
+	if s.brokenAt.IsZero() {
+		s.brokenAt = time.Now()
+	}
+	s.cause = err
+	s.connected = false
+	s.valid = s.fence + 1
+	s.asked = time.Time{}
+	for _, sub := range s.byName {
+		sub.confirmed = false
+	}
+	for g := range s.groups {
+		if g.stands {
+			g.stands = false
+			g.ready = make(chan struct{})
+		}
+	}
+	s.mu.Unlock()
+	s.report.trouble("subscriptions are lost", err)
+}
+
+// pong takes the answer to a fence.
+func (s *subscriber) pong(payload string) {
+	fence, err := strconv.ParseUint(payload, 10, 64)
+	if err != nil {
+		return
+	}
+	now := time.Now()
+	s.mu.Lock()
+	s.heard = now
+	if fence < s.valid {
+		s.mu.Unlock()
+		return
+	}
+	s.connected = true
+	s.asked = time.Time{}
+	brokenAt, lost := s.brokenAt, s.cause != nil
+	if !brokenAt.IsZero() {
+		s.brokenAt, s.cause = time.Time{}, nil
+		close(s.mended)
+		s.mended = make(chan struct{})
+	}
+	standing := s.proven(fence)
+	s.mu.Unlock()
+	if lost {
+		s.report.resubscribed.Add(1)
+		s.report.mended("subscriptions are back", brokenAt)
+	}
+	for _, notify := range standing {
+		notify()
+	}
+}
+
+// proven marks the groups that the fence proves and returns how to tell them.
+func (s *subscriber) proven(fence uint64) (standing []func()) {
+	for g := range s.groups {
+		if g.stands || g.from == 0 || g.from > fence {
+			continue
+		}
+		refused := false
+		for _, sub := range g.subs {
+			if !sub.confirmed { // Redis said no, maybe by an ACL: ask again later
+				sub.sent, refused = false, true
+			}
+		}
+		if refused {
+			continue
+		}
+		resumed := g.stood
+		g.stands, g.stood = true, true
+		close(g.ready)
+		standing = append(standing, func() { g.listener.subscribed(resumed) })
+	}
+	return standing
+}

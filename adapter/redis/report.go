@@ -1,0 +1,116 @@
+package redisadapter
+
+import (
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Stats are counters since the adapter was made, and how full its buffer is.
+type Stats struct {
+	Published    uint64 // messages that Redis has taken
+	Received     uint64 // messages from Redis, own ones included
+	Resubscribed uint64 // how often subscriptions came back after they had been lost
+	Queued       int    // messages that wait to be published
+	QueuedBytes  int
+	Dropped      map[DropReason]uint64
+}
+
+// reporter is where trouble goes: the counters, the log and the user's hooks.
+type reporter struct {
+	log     *slog.Logger
+	onError func(error)
+	onDrop  func(Drop)
+
+	published    atomic.Uint64
+	received     atomic.Uint64
+	resubscribed atomic.Uint64
+	dropped      [dropReasons]atomic.Uint64
+
+	mu     sync.Mutex // guards the following
+	silent map[string]silence
+}
+
+// silence is what was not logged since a kind of trouble was logged last.
+type silence struct {
+	since time.Time
+	most  time.Duration // how long it lasts
+	more  int
+}
+
+// Trouble that goes on is logged after one second, two, four, and so on.
+const (
+	firstSilence = time.Second
+	mostSilence  = time.Minute
+)
+
+func newReporter(o *Options) *reporter {
+	return &reporter{log: o.Logger, onError: o.OnError, onDrop: o.OnDrop, silent: make(map[string]silence)}
+}
+
+// may reports whether a kind of trouble may be logged now, and how often it was
+// not since the last time.
+func (r *reporter) may(kind string) (unlogged int, ok bool) {
+	now := time.Now()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s := r.silent[kind]
+	quiet := now.Sub(s.since)
+	if quiet < s.most {
+		s.more++
+		r.silent[kind] = s
+		return 0, false
+	}
+	next := firstSilence
+	if quiet < 2*s.most {
+		next = min(2*s.most, mostSilence)
+	}
+	r.silent[kind] = silence{since: now, most: next}
+	return s.more, true
+}
+
+// drop counts messages that are lost.
+func (r *reporter) drop(reason DropReason, messages int, err error) {
+	if messages == 0 {
+		return
+	}
+	r.dropped[reason].Add(uint64(messages))
+	if unlogged, ok := r.may("drop " + reason.String()); ok {
+		r.log.Warn("redis messages dropped", "reason", reason.String(), "messages", messages,
+			"unlogged", unlogged, "error", err)
+	}
+	if r.onDrop != nil {
+		r.onDrop(Drop{Reason: reason, Messages: messages, Err: err})
+	}
+}
+
+// trouble reports an error of a connection.
+func (r *reporter) trouble(what string, err error) {
+	if unlogged, ok := r.may(what); ok {
+		r.log.Warn("redis "+what, "error", err, "unlogged", unlogged)
+	}
+	if r.onError != nil {
+		r.onError(err)
+	}
+}
+
+// mended reports the end of trouble.
+func (r *reporter) mended(what string, since time.Time) {
+	r.log.Info("redis "+what, "after", time.Since(since))
+}
+
+func (r *reporter) stats() Stats {
+	s := Stats{
+		Published:    r.published.Load(),
+		Received:     r.received.Load(),
+		Resubscribed: r.resubscribed.Load(),
+		Dropped:      make(map[DropReason]uint64),
+	}
+	for i := range r.dropped {
+		if n := r.dropped[i].Load(); n > 0 {
+			s.Dropped[DropReason(i)] = n
+		}
+	}
+	return s
+}
