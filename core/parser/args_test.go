@@ -236,7 +236,7 @@ func TestOnlyBytesAreBinary(t *testing.T) {
 	}{
 		"nil bytes":      {[]byte(nil), `null`},
 		"nil in struct":  {struct{ B []byte }{}, `{"B":null}`},
-		"raw message":    {json.RawMessage(` {"a" : 1}`), ` {"a" : 1}`},
+		"raw message":    {json.RawMessage(" {\"a\" : 1}\n"), `{"a" : 1}`},
 		"ip":             {net.IPv4(1, 2, 3, 4), `"1.2.3.4"`},
 		"text marshaler": {hexBlob("ab"), `"AB"`},
 		"ptr marshaler":  {&struct{ P ptrBlob }{ptrBlob("x")}, `{"P":"ptr"}`},

@@ -144,7 +144,7 @@ func (e *encoder) rawMessage(m json.RawMessage) error {
 	if err := validate(m, maxEncodeDepth); err != nil {
 		return fmt.Errorf("encode json.RawMessage: %w", err)
 	}
-	e.buf = append(e.buf, m...)
+	e.buf = append(e.buf, bytes.TrimSpace(m)...)
 	return nil
 }
 

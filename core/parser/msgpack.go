@@ -22,8 +22,13 @@ func (msgpackCodec) Encode(p *Packet) ([]Frame, error) {
 		return nil, err
 	}
 	payload := p.Payload
-	if payload.JSON == nil && p.Type == Ack {
-		payload.JSON = []byte("[]")
+	if payload.JSON == nil {
+		switch p.Type {
+		case Ack:
+			payload.JSON = []byte("[]")
+		case ConnectError:
+			return nil, fmt.Errorf("encode %s: %w: nothing", p.Type, ErrPayload)
+		}
 	}
 	size, keys := len(`....type.data.nsp...id.........`)+len(p.Namespace)+len(payload.JSON), 2
 	for _, a := range payload.Attachments {
