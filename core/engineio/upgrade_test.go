@@ -23,8 +23,8 @@ func TestUpgradeReleasesTheParkedPollAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := serve(t, engineio.Config{}, overPipe, nil)
 		p := f.openPolling()
-		began := time.Now()
 		answer := p.parked()
+		began := time.Now()
 		w := p.probe()
 		if res := <-answer; res.body != "6" || time.Since(began) != 0 {
 			t.Errorf("parked poll = %q after %v", res.body, time.Since(began))
