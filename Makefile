@@ -26,7 +26,6 @@ lint: bin/golangci-lint ## linters, import floors, file sizes, go.mod, go fix
 	go -C tools run ./shape ..
 	go -C tools test -count=1 ./...
 	go mod tidy -diff
-	go -C tools mod tidy -diff
 	go fix -diff ./...
 
 test: ## all Go tests, as the README says
