@@ -208,7 +208,7 @@ func (c *conn) send(p *parser.Packet) {
 func (c *conn) disconnect(reason Reason) {
 	var last *Namespace
 	for _, s := range c.take() {
-		if s.Connected() {
+		if state := s.state.Load(); state == stateGreeted || state == stateConnected {
 			last = s.ns
 			last.inOrder(func() { c.send(&parser.Packet{Type: parser.Disconnect, Namespace: s.namespace}) })
 		}

@@ -133,7 +133,7 @@ func (s *Socket) emit(p *parser.Packet, volatile bool) error {
 		if r := s.ns.recovery; r != nil {
 			return r.emit(s, p, volatile)
 		}
-	case statePending:
+	case statePending, stateGreeted:
 		if volatile {
 			s.conn.server.stats.volatileDropped.Add(1)
 			return nil
@@ -178,7 +178,7 @@ func (s *Socket) send(b *engineio.Batch) error {
 	switch s.state.Load() {
 	case stateConnected:
 		return sendError(s.conn.session.Send(b))
-	case statePending:
+	case statePending, stateGreeted:
 		return s.hold(held{batch: b})
 	}
 	return ErrDisconnected

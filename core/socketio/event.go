@@ -55,7 +55,9 @@ func (ev *Event) Ack(args ...any) error {
 // run handles the event and gives its place in the inbox back.
 func (ev *Event) run() {
 	defer ev.Socket.conn.inbox.leave(ev.size)
-	ev.Socket.dispatch(ev)
+	if ev.Socket.admitted {
+		ev.Socket.dispatch(ev)
+	}
 }
 
 // listener is one registered function; F is its type.

@@ -31,9 +31,9 @@ func (s *Socket) connect() {
 			}
 		}
 	}
-	admitted := make(chan bool, 1)
-	ns.inOrder(func() { admitted <- s.establish(earlier, claimed) })
-	if !<-admitted {
+	established := make(chan bool, 1)
+	ns.inOrder(func() { established <- s.establish(earlier, claimed) })
+	if s.admitted = <-established; !s.admitted {
 		ns.release()
 		return
 	}
@@ -94,27 +94,14 @@ var errInternal = &ConnectError{Message: "internal error"}
 // the client has missed and what was held back, and only then lets emits pass
 // directly. It reports false when the connection went away meanwhile.
 func (s *Socket) establish(earlier *session, claimed *claim) bool {
-	s.mu.Lock()
-	if s.state.Load() == stateClosed {
-		s.mu.Unlock()
+	missed, created, err := s.greet(earlier, claimed)
+	if err != nil {
 		if earlier != nil {
 			s.ns.recovery.giveBack(earlier)
 		}
 		return false
 	}
-	missed := s.replay(earlier, claimed)
-	rooms := s.early.rooms
-	s.mu.Unlock()
-	created, ok := s.ns.rooms.insert(s, rooms)
-	if !ok {
-		s.refuse(errInternal) // the id is taken: 120 random bits say this does not happen
-		return false
-	}
 	s.ns.roomsCreated(created)
-	if s.ns.recovery != nil {
-		s.ns.recovery.begin(s, earlier)
-	}
-	s.conn.send(s.connectPacket())
 	for _, p := range missed {
 		s.conn.send(p)
 	}
@@ -142,6 +129,29 @@ func (s *Socket) establish(earlier *session, claimed *claim) bool {
 			s.sendHeld(h)
 		}
 	}
+}
+
+// greet puts the socket into the index and sends CONNECT. From here on the
+// client may send events, and the server may end the socket, which comes after
+// CONNECT because of the lock. Sending does not wait.
+func (s *Socket) greet(earlier *session, claimed *claim) (missed []*parser.Packet, created []string, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state.Load() == stateClosed {
+		return nil, nil, ErrDisconnected
+	}
+	missed = s.replay(earlier, claimed)
+	created, ok := s.ns.rooms.insert(s, s.early.rooms)
+	for !ok { // somebody has this id: a recovered socket may meet its own past
+		s.id = newID()
+		created, ok = s.ns.rooms.insert(s, s.early.rooms)
+	}
+	if s.ns.recovery != nil {
+		s.ns.recovery.begin(s, earlier)
+	}
+	s.state.Store(stateGreeted)
+	s.conn.send(s.connectPacket())
+	return missed, created, nil
 }
 
 // replay returns the events that the client has missed. The caller holds mu.
@@ -242,7 +252,10 @@ func (s *Socket) end(cause *DisconnectError) (acks []func(Args, error)) {
 
 // disconnect is the server's decision that the socket leaves its namespace.
 func (s *Socket) disconnect(reason Reason) {
-	if s.state.Load() != stateConnected {
+	s.mu.Lock()
+	state := s.state.Load()
+	s.mu.Unlock()
+	if state != stateGreeted && state != stateConnected {
 		return
 	}
 	s.ns.inOrder(func() { s.conn.send(&parser.Packet{Type: parser.Disconnect, Namespace: s.namespace}) })
@@ -265,8 +278,8 @@ func (s *Socket) close(reason Reason, err error) {
 	for _, settle := range acks {
 		settle(Args{}, cause)
 	}
-	if before == statePending {
-		return // connect notices
+	if before == statePending || before == stateGreeted {
+		return // establish notices
 	}
 	left := s.ns.remove(s)
 	s.mu.Lock()

@@ -11,9 +11,11 @@ import (
 	"github.com/dunlin-io/dunlin/core/parser"
 )
 
-// A socket's life: pending while middleware runs, then connected, then closed.
+// A socket's life: pending while middleware runs; greeted once CONNECT went
+// out, while what was held back follows; then connected, then closed.
 const (
 	statePending int32 = iota
+	stateGreeted
 	stateConnected
 	stateClosed
 )
@@ -29,6 +31,7 @@ type Socket struct {
 	queue     serial
 	state     atomic.Int32
 	handlers  atomic.Pointer[registry] // nil until something is registered
+	admitted  bool                     // connect has let it in; belongs to queue
 
 	// Guarded by ns.rooms.
 	in   []membership

@@ -19,6 +19,7 @@ type Client struct {
 
 	mu      sync.Mutex // guards the following
 	id      string
+	pid     string
 	reason  string
 	acks    uint64
 	answers map[string]func(parser.Args) []any
@@ -124,6 +125,14 @@ func (c *Client) Answer(event string, f func(args parser.Args) []any) {
 	c.answers[event] = f
 }
 
+// PID is the secret by which the client may continue its session after an
+// interruption; empty without connection state recovery.
+func (c *Client) PID() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.pid
+}
+
 // Disconnect leaves the namespace; the connection stays.
 func (c *Client) Disconnect() {
 	c.manager.send(&parser.Packet{Type: parser.Disconnect, Namespace: c.namespace})
@@ -146,12 +155,13 @@ func (c *Client) receive(p *parser.Packet) {
 	case parser.Connect:
 		var accepted struct {
 			SID string `json:"sid"`
+			PID string `json:"pid"`
 		}
 		if err := p.Payload.Scan(&accepted); err != nil {
 			c.t.Errorf("CONNECT of the server: %v", err)
 		}
 		c.mu.Lock()
-		c.id = accepted.SID
+		c.id, c.pid = accepted.SID, accepted.PID
 		c.mu.Unlock()
 		c.outcome.put(*p)
 	case parser.ConnectError:
