@@ -258,11 +258,17 @@ func checkEvent(text []byte) error {
 	if start == end {
 		return fmt.Errorf("EVENT: %w: no name", ErrPayload)
 	}
-	switch name := text[start:end]; {
-	case name[0] == '-' || name[0] >= '0' && name[0] <= '9':
-	case name[0] != '"':
+	name := text[start:end]
+	switch c := name[0]; {
+	case c == '-' || c >= '0' && c <= '9':
+		return nil
+	case c != '"':
 		return fmt.Errorf("EVENT: %w: the name is neither string nor number", ErrPayload)
-	case len(name) < 128 && Reserved(unquote(name)): // at most 16 letters, each as \u00xx
+	case len(name) > len(`""`)+len(`\u0000`)*len("removeListener"): // longer than any reserved name can be
+		return nil
+	}
+	var buf [100]byte
+	if reserved(appendUnquoted(buf[:0], name)) {
 		return fmt.Errorf("EVENT: %w: reserved name %s", ErrPayload, name)
 	}
 	return nil
@@ -280,6 +286,7 @@ func (d *jsonDecoder) expect(p Packet, count int) error {
 		}
 		refs[h.num]++
 	}
+	p.Payload.Attachments = make([][]byte, 0, min(count, defaultMaxAttachments))
 	d.partial = &partial{packet: p, count: count, refs: refs, size: len(p.Payload.JSON)}
 	return nil
 }

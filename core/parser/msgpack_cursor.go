@@ -59,6 +59,11 @@ type mpToken struct {
 	data   []byte // of str, bin, ext; a part of the input
 }
 
+// undefined reports whether t is what notepack.io 2 writes for undefined.
+func (t *mpToken) undefined() bool {
+	return t.kind == mpKindExt && t.ext == 0 && t.fixext && len(t.data) == 1
+}
+
 // mpCursor reads tokens. It trusts no declared length: neither data nor
 // containers can be longer than the bytes that are left.
 type mpCursor struct {

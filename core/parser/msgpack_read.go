@@ -41,36 +41,50 @@ type msgpackReader struct {
 	out         []byte
 	attachments [][]byte
 	size        int // bytes of attachments
-	open        []mpLevel
 }
 
+// mpLevel is a container that is being read.
 type mpLevel struct {
 	left   uint64 // items to come
-	member int    // in a map: where the current member begins in out
+	member int    // where the current item begins in out, with comma and key
 	object bool
 }
 
 // read reads one value, without recursion.
 func (r *msgpackReader) read() error {
+	var few [8]mpLevel
+	open := few[:0]
 	for {
 		t, err := r.cursor.next()
 		if err != nil {
 			return err
 		}
-		if err := r.value(t); err != nil {
-			return err
+		switch {
+		case t.kind >= mpKindArray && len(open) == r.limits.MaxDepth:
+			return fmt.Errorf("%w than %d levels", ErrTooDeep, r.limits.MaxDepth)
+		case t.kind >= mpKindArray:
+			object := t.kind == mpKindMap
+			r.out = append(r.out, closing(object)-2) // brackets open two below where they close
+			open = append(open, mpLevel{left: t.bits, object: object})
+		case !t.undefined():
+			r.value(t)
+		case len(open) == 0: // no payload
+		case open[len(open)-1].object:
+			r.out = r.out[:open[len(open)-1].member]
+		default:
+			r.out = append(r.out, "null"...)
 		}
 		if len(r.out) > r.limits.MaxPacketBytes-r.size {
 			return fmt.Errorf("%w: over %d bytes", ErrTooLarge, r.limits.MaxPacketBytes)
 		}
-		for len(r.open) > 0 && r.open[len(r.open)-1].left == 0 {
-			r.out = append(r.out, closing(r.open[len(r.open)-1].object))
-			r.open = r.open[:len(r.open)-1]
+		for len(open) > 0 && open[len(open)-1].left == 0 {
+			r.out = append(r.out, closing(open[len(open)-1].object))
+			open = open[:len(open)-1]
 		}
-		if len(r.open) == 0 {
+		if len(open) == 0 {
 			return nil
 		}
-		if err := r.proceed(&r.open[len(r.open)-1]); err != nil {
+		if err := r.proceed(&open[len(open)-1]); err != nil {
 			return err
 		}
 	}
@@ -134,7 +148,8 @@ func appendScalar(dst []byte, t mpToken) []byte {
 	return append(dst, "null"...)
 }
 
-func (r *msgpackReader) value(t mpToken) error {
+// value appends anything but a container.
+func (r *msgpackReader) value(t mpToken) {
 	switch t.kind {
 	case mpKindStr:
 		r.out = appendQuoted(r.out, t.data)
@@ -142,17 +157,9 @@ func (r *msgpackReader) value(t mpToken) error {
 		r.binary(t.data)
 	case mpKindExt:
 		r.extension(t)
-	case mpKindArray, mpKindMap:
-		if len(r.open) == r.limits.MaxDepth {
-			return fmt.Errorf("%w than %d levels", ErrTooDeep, r.limits.MaxDepth)
-		}
-		object := t.kind == mpKindMap
-		r.out = append(r.out, closing(object)-2) // brackets open two below where they close
-		r.open = append(r.open, mpLevel{left: t.bits, object: object})
 	default:
 		r.out = appendScalar(r.out, t)
 	}
-	return nil
 }
 
 func (r *msgpackReader) binary(data []byte) {
@@ -162,12 +169,10 @@ func (r *msgpackReader) binary(data []byte) {
 }
 
 // extension appends what notepack.io makes of an extension. Type 0 is its own,
-// from before there were timestamps: fixext1 is undefined, fixext8 a time in
-// milliseconds, ext8 to ext32 an ArrayBuffer.
+// from before there were timestamps: fixext8 is a time in milliseconds, ext8 to
+// ext32 an ArrayBuffer.
 func (r *msgpackReader) extension(t mpToken) {
 	switch {
-	case t.ext == 0 && t.fixext && len(t.data) == 1:
-		r.undefined()
 	case t.ext == 0 && t.fixext && len(t.data) == 8:
 		r.out = appendTime(r.out, float64(int64(binary.BigEndian.Uint64(t.data))))
 	case t.ext == 0 && !t.fixext:
@@ -187,18 +192,6 @@ func (r *msgpackReader) extension(t mpToken) {
 		r.binary(t.data)
 		r.out = append(r.out, ']')
 	}
-}
-
-// undefined removes the key it is the value of.
-func (r *msgpackReader) undefined() {
-	if len(r.open) == 0 {
-		return
-	}
-	if top := r.open[len(r.open)-1]; top.object {
-		r.out = r.out[:top.member]
-		return
-	}
-	r.out = append(r.out, "null"...)
 }
 
 // appendTime appends a JavaScript time, in milliseconds since 1970, as

@@ -94,8 +94,10 @@ type Decoder interface {
 
 // Reserved reports whether event is a name that has a meaning of its own in
 // Socket.IO, and can be neither sent nor received.
-func Reserved(event string) bool {
-	switch event {
+func Reserved(event string) bool { return reserved(event) }
+
+func reserved[T string | []byte](event T) bool {
+	switch string(event) {
 	case "connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener":
 		return true
 	}

@@ -1,6 +1,7 @@
 package parser
 
 import (
+	"encoding/binary"
 	"fmt"
 	"unicode/utf8"
 )
@@ -20,33 +21,41 @@ func ValidateJSON(text []byte, l Limits) error {
 // nesting remembers for each open container whether it is an object: one bit
 // per level.
 type nesting struct {
-	bits  []uint64
 	depth int
+	few   [defaultMaxDepth / 64]uint64
+	more  []uint64 // for deeper levels
+}
+
+func (n *nesting) word(level int) *uint64 {
+	i := level / 64
+	if i < len(n.few) {
+		return &n.few[i]
+	}
+	if i -= len(n.few); i == len(n.more) {
+		n.more = append(n.more, 0)
+	}
+	return &n.more[i]
 }
 
 func (n *nesting) push(object bool) {
-	word, bit := n.depth/64, uint64(1)<<(n.depth%64)
-	if word == len(n.bits) {
-		n.bits = append(n.bits, 0)
-	}
+	word, bit := n.word(n.depth), uint64(1)<<(n.depth%64)
 	if object {
-		n.bits[word] |= bit
+		*word |= bit
 	} else {
-		n.bits[word] &^= bit
+		*word &^= bit
 	}
 	n.depth++
 }
 
 func (n *nesting) object() bool {
 	top := n.depth - 1
-	return n.bits[top/64]>>(top%64)&1 != 0
+	return *n.word(top)>>(top%64)&1 != 0
 }
 
 // validate does the work of ValidateJSON without recursion, so that depth costs
 // a bit and not a stack frame.
 func validate(b []byte, maxDepth int) error {
-	var words [defaultMaxDepth / 64]uint64
-	open := nesting{bits: words[:]}
+	var open nesting
 	i := 0
 	for {
 		start := skipSpace(b, i)
@@ -154,8 +163,13 @@ func scanLiteral(b []byte, i int, literal string) int {
 
 func scanString(b []byte, i int) int {
 	for i++; i < len(b); {
-		c := b[i]
-		switch {
+		for i+8 <= len(b) && plainWord(binary.LittleEndian.Uint64(b[i:])) {
+			i += 8
+		}
+		if i == len(b) {
+			return -1
+		}
+		switch c := b[i]; {
 		case plain[c]:
 			i++
 		case c == '"':
@@ -184,6 +198,14 @@ var plain = func() (t [256]bool) {
 	}
 	return t
 }()
+
+// plainWord reports whether eight bytes are all plain. Now and then it errs, but
+// only by saying no: a borrow runs into the byte above.
+func plainWord(w uint64) bool {
+	const each, high = 0x0101010101010101, 0x8080808080808080
+	quote, escape := w^each*'"', w^each*'\\'
+	return (w|(w-each*' ')|(quote-each)|(escape-each))&high == 0
+}
 
 func scanEscape(b []byte, i int) int {
 	if i+1 >= len(b) {
