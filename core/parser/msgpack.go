@@ -96,8 +96,8 @@ type mpMembers struct {
 
 func readMembers(b []byte, maxDepth int) (m mpMembers, err error) {
 	c := mpCursor{b}
-	head, err := c.next()
-	if err != nil {
+	var head mpToken
+	if err := c.next(&head); err != nil {
 		return m, err
 	}
 	if head.kind != mpKindMap {
@@ -112,7 +112,7 @@ func readMembers(b []byte, maxDepth int) (m mpMembers, err error) {
 		if err != nil {
 			return m, err
 		}
-		name, _ := (&mpCursor{key}).next()
+		name := firstToken(key)
 		if name.kind != mpKindStr {
 			continue
 		}
@@ -133,6 +133,15 @@ func readMembers(b []byte, maxDepth int) (m mpMembers, err error) {
 	return m, nil
 }
 
+// firstToken returns the token that b, which is valid, begins with; of nothing
+// it is nil.
+func firstToken(b []byte) (t mpToken) {
+	if (&mpCursor{b}).next(&t) != nil {
+		return mpToken{}
+	}
+	return t
+}
+
 // value reads one value and returns its bytes.
 func (c *mpCursor) value(maxDepth int) ([]byte, error) {
 	start := c.b
@@ -146,7 +155,7 @@ func (d *msgpackDecoder) packet(m mpMembers) (p Packet, err error) {
 		return p, fmt.Errorf("%w: %x", ErrType, m.typ[:min(len(m.typ), 9)])
 	}
 	p.Type = Type(typ)
-	name, _ := (&mpCursor{m.nsp}).next()
+	name := firstToken(m.nsp)
 	if name.kind != mpKindStr {
 		return p, fmt.Errorf("%w: not a string", ErrNamespace)
 	}
@@ -181,7 +190,7 @@ func isUndefined(b []byte) bool {
 // mpInteger reads a number that is a whole number in JavaScript and not
 // negative.
 func mpInteger(b []byte) (n uint64, ok bool) {
-	switch t, _ := (&mpCursor{b}).next(); t.kind {
+	switch t := firstToken(b); t.kind {
 	case mpKindUint:
 		return t.bits, true
 	case mpKindFloat:
@@ -197,7 +206,7 @@ func mpInteger(b []byte) (n uint64, ok bool) {
 // carry.
 func checkMsgpackData(t Type, data []byte) error {
 	ok := false
-	first, _ := (&mpCursor{data}).next()
+	first := firstToken(data)
 	switch missing := isUndefined(data); t {
 	case Connect:
 		ok = missing || first.kind == mpKindMap

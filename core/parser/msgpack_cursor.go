@@ -50,7 +50,8 @@ const (
 	mpKindMap
 )
 
-// mpToken is a value, or the beginning of a container.
+// mpToken is a value, or the beginning of a container. What does not belong to
+// its kind is left over from the token before.
 type mpToken struct {
 	kind   mpKind
 	fixext bool
@@ -91,69 +92,80 @@ func (c *mpCursor) number(size int) (uint64, error) {
 	return binary.BigEndian.Uint64(buf[:]), err
 }
 
-func (c *mpCursor) next() (t mpToken, err error) {
+// next reads a token into t, of which it sets what belongs to the token's kind.
+func (c *mpCursor) next(t *mpToken) (err error) {
 	if len(c.b) == 0 {
-		return t, c.truncated()
+		return c.truncated()
 	}
 	first := c.b[0]
 	c.b = c.b[1:]
 	switch {
 	case first <= mpMaxFixInt:
-		return mpToken{kind: mpKindUint, bits: uint64(first)}, nil
+		t.kind, t.bits = mpKindUint, uint64(first)
 	case first >= mpMinFixInt:
-		return mpToken{kind: mpKindInt, bits: uint64(int64(int8(first)))}, nil
+		t.kind, t.bits = mpKindInt, uint64(int64(int8(first)))
 	case first < mpFixArray:
-		return c.container(mpKindMap, uint64(first&0xf))
+		return c.container(t, mpKindMap, uint64(first&0xf))
 	case first < mpFixStr:
-		return c.container(mpKindArray, uint64(first&0xf))
+		return c.container(t, mpKindArray, uint64(first&0xf))
 	case first < mpNil:
-		return c.data(mpKindStr, uint64(first&0x1f))
+		t.kind = mpKindStr
+		t.data, err = c.take(uint64(first & 0x1f))
 	case first >= mpUint8 && first <= mpInt64:
-		return c.integer(first)
+		return c.integer(t, first)
+	default:
+		return c.other(t, first)
 	}
-	switch first {
-	case mpNil:
-		return mpToken{kind: mpKindNil}, nil
-	case mpFalse, mpTrue:
-		return mpToken{kind: mpKindBool, bits: uint64(first & 1)}, nil
-	case mpFloat32:
-		n, err := c.number(4)
-		return mpToken{kind: mpKindFloat, bits: math.Float64bits(float64(math.Float32frombits(uint32(n))))}, err
-	case mpFloat64:
-		n, err := c.number(8)
-		return mpToken{kind: mpKindFloat, bits: n}, err
-	case mpFixExt1, mpFixExt1 + 1, mpFixExt1 + 2, mpFixExt1 + 3, mpFixExt1 + 4:
-		return c.extension(1<<(first-mpFixExt1), true)
-	case mpBin8, mpBin8 + 1, mpBin8 + 2, mpExt8, mpExt8 + 1, mpExt8 + 2, mpStr8, mpStr8 + 1, mpStr8 + 2:
-		return c.sized(first)
-	case mpArray16, mpArray16 + 1, mpMap16, mpMap16 + 1:
-		n, err := c.number(2 << (first & 1))
-		if err != nil {
-			return t, err
-		}
-		if first < mpMap16 {
-			return c.container(mpKindArray, n)
-		}
-		return c.container(mpKindMap, n)
-	}
-	return t, fmt.Errorf("%w: MessagePack has no %#x", ErrSyntax, first)
+	return err
 }
 
-func (c *mpCursor) integer(first byte) (mpToken, error) {
-	signed := first >= mpInt8
+func (c *mpCursor) other(t *mpToken, first byte) (err error) {
+	switch first {
+	case mpNil:
+		t.kind = mpKindNil
+	case mpFalse, mpTrue:
+		t.kind, t.bits = mpKindBool, uint64(first&1)
+	case mpFloat32:
+		t.kind = mpKindFloat
+		t.bits, err = c.number(4)
+		t.bits = math.Float64bits(float64(math.Float32frombits(uint32(t.bits))))
+	case mpFloat64:
+		t.kind = mpKindFloat
+		t.bits, err = c.number(8)
+	case mpFixExt1, mpFixExt1 + 1, mpFixExt1 + 2, mpFixExt1 + 3, mpFixExt1 + 4:
+		return c.extension(t, 1<<(first-mpFixExt1), true)
+	case mpBin8, mpBin8 + 1, mpBin8 + 2, mpExt8, mpExt8 + 1, mpExt8 + 2, mpStr8, mpStr8 + 1, mpStr8 + 2:
+		return c.sized(t, first)
+	case mpArray16, mpArray16 + 1, mpMap16, mpMap16 + 1:
+		n, err := c.number(2 << (first & 1))
+		switch {
+		case err != nil:
+			return err
+		case first < mpMap16:
+			return c.container(t, mpKindArray, n)
+		}
+		return c.container(t, mpKindMap, n)
+	default:
+		return fmt.Errorf("%w: MessagePack has no %#x", ErrSyntax, first)
+	}
+	return err
+}
+
+func (c *mpCursor) integer(t *mpToken, first byte) error {
 	size := 1 << ((first - mpUint8) & 3)
 	n, err := c.number(size)
-	if shift := 64 - 8*size; signed {
-		n = uint64(int64(n<<shift) >> shift)
+	t.kind, t.bits = mpKindUint, n
+	if shift := 64 - 8*size; first >= mpInt8 {
+		t.bits = uint64(int64(n<<shift) >> shift)
+		if int64(t.bits) < 0 {
+			t.kind = mpKindInt
+		}
 	}
-	if signed && int64(n) < 0 {
-		return mpToken{kind: mpKindInt, bits: n}, err
-	}
-	return mpToken{kind: mpKindUint, bits: n}, err
+	return err
 }
 
 // sized reads what has a length of 8, 16 or 32 bits.
-func (c *mpCursor) sized(first byte) (mpToken, error) {
+func (c *mpCursor) sized(t *mpToken, first byte) error {
 	kind, base := mpKindStr, byte(mpStr8)
 	switch {
 	case first < mpExt8:
@@ -164,36 +176,52 @@ func (c *mpCursor) sized(first byte) (mpToken, error) {
 	n, err := c.number(1 << (first - base))
 	switch {
 	case err != nil:
-		return mpToken{}, err
+		return err
 	case kind == mpKindExt:
-		return c.extension(n, false)
+		return c.extension(t, n, false)
 	}
-	return c.data(kind, n)
+	t.kind = kind
+	t.data, err = c.take(n)
+	return err
 }
 
-func (c *mpCursor) data(kind mpKind, n uint64) (mpToken, error) {
-	data, err := c.take(n)
-	return mpToken{kind: kind, data: data}, err
-}
-
-func (c *mpCursor) extension(n uint64, fix bool) (mpToken, error) {
+func (c *mpCursor) extension(t *mpToken, n uint64, fix bool) error {
 	typ, err := c.take(1)
 	if err != nil {
-		return mpToken{}, err
+		return err
 	}
-	data, err := c.take(n)
-	return mpToken{kind: mpKindExt, ext: int8(typ[0]), fixext: fix, data: data}, err
+	t.kind, t.ext, t.fixext = mpKindExt, int8(typ[0]), fix
+	t.data, err = c.take(n)
+	return err
 }
 
-func (c *mpCursor) container(kind mpKind, n uint64) (mpToken, error) {
-	bytes := n // at least
+func (c *mpCursor) container(t *mpToken, kind mpKind, n uint64) error {
+	least := n // bytes
 	if kind == mpKindMap {
-		bytes = 2 * n
+		least = 2 * n
 	}
-	if bytes > uint64(len(c.b)) {
-		return mpToken{}, c.truncated()
+	if least > uint64(len(c.b)) {
+		return c.truncated()
 	}
-	return mpToken{kind: kind, bits: n}, nil
+	t.kind, t.bits = kind, n
+	return nil
+}
+
+// small returns the length of the value that comes next if that is a small
+// number, a short string or the like, as most are; otherwise 0.
+func (c *mpCursor) small() int {
+	if len(c.b) == 0 {
+		return 0
+	}
+	switch first := c.b[0]; {
+	case first <= mpMaxFixInt, first >= mpMinFixInt, first == mpNil, first == mpFalse, first == mpTrue:
+		return 1
+	case first >= mpFixStr && first < mpNil:
+		if n := 1 + int(first&0x1f); n <= len(c.b) {
+			return n
+		}
+	}
+	return 0
 }
 
 // skip reads one value and everything in it.
@@ -201,18 +229,22 @@ func (c *mpCursor) skip(maxDepth int) error {
 	var few [32]uint64
 	open := few[:0] // items to come, per open container
 	for {
-		t, err := c.next()
-		if err != nil {
-			return err
-		}
-		if t.kind == mpKindMap {
-			t.bits *= 2
-		}
-		if t.kind >= mpKindArray {
-			if len(open) == maxDepth {
-				return fmt.Errorf("%w than %d levels", ErrTooDeep, maxDepth)
+		if n := c.small(); n > 0 {
+			c.b = c.b[n:]
+		} else {
+			var t mpToken
+			if err := c.next(&t); err != nil {
+				return err
 			}
-			open = append(open, t.bits)
+			if t.kind == mpKindMap {
+				t.bits *= 2
+			}
+			if t.kind >= mpKindArray {
+				if len(open) == maxDepth {
+					return fmt.Errorf("%w than %d levels", ErrTooDeep, maxDepth)
+				}
+				open = append(open, t.bits)
+			}
 		}
 		for len(open) > 0 && open[len(open)-1] == 0 {
 			open = open[:len(open)-1]

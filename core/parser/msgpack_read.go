@@ -54,9 +54,9 @@ type mpLevel struct {
 func (r *msgpackReader) read() error {
 	var few [8]mpLevel
 	open := few[:0]
+	var t mpToken
 	for {
-		t, err := r.cursor.next()
-		if err != nil {
+		if err := r.cursor.next(&t); err != nil {
 			return err
 		}
 		switch {
@@ -67,7 +67,7 @@ func (r *msgpackReader) read() error {
 			r.out = append(r.out, closing(object)-2) // brackets open two below where they close
 			open = append(open, mpLevel{left: t.bits, object: object})
 		case !t.undefined():
-			r.value(t)
+			r.value(&t)
 		case len(open) == 0: // no payload
 		case open[len(open)-1].object:
 			r.out = r.out[:open[len(open)-1].member]
@@ -107,24 +107,23 @@ func (r *msgpackReader) proceed(top *mpLevel) error {
 	if !top.object {
 		return nil
 	}
-	key, err := r.cursor.next()
-	if err != nil {
+	var key mpToken
+	if err := r.cursor.next(&key); err != nil {
 		return err
 	}
-	if r.out, err = appendKey(r.out, key); err != nil {
-		return err
-	}
+	var err error
+	r.out, err = appendKey(r.out, &key)
 	r.out = append(r.out, ':')
-	return nil
+	return err
 }
 
 // appendKey appends a key as JavaScript makes property names of values.
-func appendKey(dst []byte, t mpToken) ([]byte, error) {
+func appendKey(dst []byte, t *mpToken) ([]byte, error) {
 	switch t.kind {
 	case mpKindStr, mpKindBin:
 		return appendQuoted(dst, t.data), nil
 	case mpKindArray, mpKindMap, mpKindExt:
-		return nil, fmt.Errorf("%w: map key is a container or an extension", ErrSyntax)
+		return dst, fmt.Errorf("%w: map key is a container or an extension", ErrSyntax)
 	case mpKindFloat:
 		return appendQuoted(dst, numericName(math.Float64frombits(t.bits))), nil
 	}
@@ -134,7 +133,7 @@ func appendKey(dst []byte, t mpToken) ([]byte, error) {
 }
 
 // appendScalar appends nil, a bool or a number.
-func appendScalar(dst []byte, t mpToken) []byte {
+func appendScalar(dst []byte, t *mpToken) []byte {
 	switch t.kind {
 	case mpKindBool:
 		return strconv.AppendBool(dst, t.bits != 0)
@@ -149,7 +148,7 @@ func appendScalar(dst []byte, t mpToken) []byte {
 }
 
 // value appends anything but a container.
-func (r *msgpackReader) value(t mpToken) {
+func (r *msgpackReader) value(t *mpToken) {
 	switch t.kind {
 	case mpKindStr:
 		r.out = appendQuoted(r.out, t.data)
@@ -171,7 +170,7 @@ func (r *msgpackReader) binary(data []byte) {
 // extension appends what notepack.io makes of an extension. Type 0 is its own,
 // from before there were timestamps: fixext8 is a time in milliseconds, ext8 to
 // ext32 an ArrayBuffer.
-func (r *msgpackReader) extension(t mpToken) {
+func (r *msgpackReader) extension(t *mpToken) {
 	switch {
 	case t.ext == 0 && t.fixext && len(t.data) == 8:
 		r.out = appendTime(r.out, float64(int64(binary.BigEndian.Uint64(t.data))))
