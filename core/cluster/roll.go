@@ -43,16 +43,14 @@ func (r *roll) tick(n NodeID) {
 	}
 }
 
-// strike takes a node that has left off the roll and reports whether it owed
-// an answer.
-func (r *roll) strike(n NodeID) bool {
+// strike takes a node that has left off the roll if it owes an answer.
+func (r *roll) strike(n NodeID) {
 	if !r.named[n] {
-		return false
+		return
 	}
 	r.named[n] = false
 	r.owed--
 	r.expected--
-	return true
 }
 
 func (r *roll) complete() bool { return r.owed == 0 && r.foreign <= 0 }

@@ -93,7 +93,7 @@ type Hooks struct {
 
 func (c Config) withDefaults() (Config, error) {
 	var bad []error
-	positive := func(name string, d time.Duration, def time.Duration) time.Duration {
+	positive := func(name string, d, def time.Duration) time.Duration {
 		if d < 0 {
 			bad = append(bad, fmt.Errorf("%s is %v: it must not be negative; leave it 0 for %v", name, d, def))
 		}

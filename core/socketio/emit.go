@@ -186,7 +186,7 @@ func (s *Socket) send(b *engineio.Batch) error {
 
 // hold keeps what is emitted before CONNECT went out.
 func (s *Socket) hold(h held) error {
-	n := 0
+	var n int
 	if h.batch != nil {
 		n = h.batch.Len()
 	} else {

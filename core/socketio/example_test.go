@@ -18,6 +18,9 @@ import (
 	"github.com/dunlin-io/dunlin/core/socketio"
 )
 
+// srv is the server of the examples below; New makes one.
+var srv *socketio.Server
+
 // A chat: everybody hears what anybody says.
 func Example() {
 	io, err := socketio.New(socketio.Config{})
@@ -81,8 +84,7 @@ func Example_cluster() {
 
 // Rooms: joining, leaving, and whom an event reaches.
 func ExampleSocket_Join() {
-	var io *socketio.Server
-	io.On("join", func(ev *socketio.Event) {
+	srv.On("join", func(ev *socketio.Event) {
 		var room string
 		if err := ev.Scan(&room); err != nil {
 			return
@@ -93,15 +95,14 @@ func ExampleSocket_Join() {
 		_ = ev.Socket.To(room).Emit("joined", ev.Socket.ID()) // everybody there but itself
 		_ = ev.Ack()
 	})
-	io.OnDisconnecting(func(s *socketio.Socket, reason socketio.Reason) {
+	srv.OnDisconnecting(func(s *socketio.Socket, reason socketio.Reason) {
 		_ = s.To(s.Rooms()...).Emit("left", s.ID(), reason)
 	})
 }
 
 // An operator is a value: it can be kept, extended and shared.
 func ExampleBroadcastOperator() {
-	var io *socketio.Server
-	lobby := io.To("lobby")
+	lobby := srv.To("lobby")
 	_ = lobby.Emit("hello")
 	_ = lobby.Except("muted").Volatile().Emit("position", 1, 2)
 	_ = lobby.Local().Emit("this node restarts soon")
@@ -109,8 +110,7 @@ func ExampleBroadcastOperator() {
 
 // Asking a client, with a time limit.
 func ExampleSocket_EmitWithAck() {
-	var io *socketio.Server
-	io.OnConnect(func(s *socketio.Socket) {
+	srv.OnConnect(func(s *socketio.Socket) {
 		ctx, cancel := context.WithTimeout(s.Context(), 3*time.Second)
 		defer cancel()
 		reply, err := s.EmitWithAck(ctx, "who are you?")
@@ -125,8 +125,7 @@ func ExampleSocket_EmitWithAck() {
 
 // Asking everybody in a room, on all nodes.
 func ExampleBroadcastOperator_EmitWithAck() {
-	var io *socketio.Server
-	replies, err := io.To("voters").Timeout(5*time.Second).EmitWithAck(context.Background(), "vote", "blue or red?")
+	replies, err := srv.To("voters").Timeout(5*time.Second).EmitWithAck(context.Background(), "vote", "blue or red?")
 	var partial *socketio.PartialError
 	if errors.As(err, &partial) {
 		fmt.Println(partial.Received, "of", partial.Expected, "voted")
@@ -145,8 +144,7 @@ func ExampleEvent_Scan_binary() {
 		Name    string `json:"name"`
 		Content []byte `json:"content"`
 	}
-	var io *socketio.Server
-	io.On("upload", func(ev *socketio.Event) {
+	srv.On("upload", func(ev *socketio.Event) {
 		var f file
 		if err := ev.Scan(&f); err != nil {
 			_ = ev.Ack("not a file: " + err.Error())
@@ -163,8 +161,7 @@ func ExampleNamespace_Use() {
 	users := socketio.NewKey[user]()
 	lookUp := func(context.Context, string) (user, error) { return user{}, errors.New("no such token") }
 
-	var io *socketio.Server
-	io.Of("/admin").Use(func(s *socketio.Socket) error {
+	srv.Of("/admin").Use(func(s *socketio.Socket) error {
 		var auth struct{ Token string }
 		if err := s.Handshake().Auth.Scan(&auth); err != nil {
 			return &socketio.ConnectError{Message: "token missing", Data: map[string]string{"code": "E_TOKEN"}}
@@ -181,8 +178,7 @@ func ExampleNamespace_Use() {
 
 // Namespaces that come into being when clients ask for them.
 func ExampleServer_OfPattern() {
-	var io *socketio.Server
-	games := io.OfPattern(regexp.MustCompile(`/game-\d+`))
+	games := srv.OfPattern(regexp.MustCompile(`/game-\d+`))
 	games.On("move", func(ev *socketio.Event) {
 		_ = ev.Socket.Broadcast().Emit("moved", ev.Values()...)
 	})
@@ -191,11 +187,10 @@ func ExampleServer_OfPattern() {
 
 // Catch-all listeners: a log of everything.
 func ExampleNamespace_OnAnyIncoming() {
-	var io *socketio.Server
-	io.OnAnyIncoming(func(ev *socketio.Event) {
+	srv.OnAnyIncoming(func(ev *socketio.Event) {
 		slog.Info("in", "socket", ev.Socket.ID(), "event", ev.Name, "args", ev.Len())
 	})
-	io.OnAnyOutgoing(func(ev *socketio.Event) {
+	srv.OnAnyOutgoing(func(ev *socketio.Event) {
 		slog.Info("out", "socket", ev.Socket.ID(), "event", ev.Name, "args", ev.Len())
 	})
 }
@@ -209,8 +204,7 @@ func ExampleHandle() {
 	type receipt struct {
 		Number int `json:"number"`
 	}
-	var io *socketio.Server
-	socketio.Handle(io, "order", func(_ context.Context, _ *socketio.Socket, o order) (receipt, error) {
+	socketio.Handle(srv, "order", func(_ context.Context, _ *socketio.Socket, o order) (receipt, error) {
 		if o.Amount < 1 {
 			return receipt{}, &socketio.RemoteError{Code: "amount", Message: "order at least one"}
 		}
@@ -234,9 +228,8 @@ func ExampleRecovery() {
 
 // Emitting from outside of any handler.
 func ExampleServer_emitFromAnywhere() {
-	var io *socketio.Server
 	for range time.Tick(time.Minute) {
-		if err := io.To("news").Emit("time", time.Now()); errors.Is(err, socketio.ErrNotPropagated) {
+		if err := srv.To("news").Emit("time", time.Now()); errors.Is(err, socketio.ErrNotPropagated) {
 			slog.Warn("only this node's clients got the time", "err", err)
 		}
 	}
@@ -244,9 +237,8 @@ func ExampleServer_emitFromAnywhere() {
 
 // Servers among themselves.
 func ExampleNamespace_ServerSideEmitWithAck() {
-	var io *socketio.Server
-	io.OnServerSide("load?", func(ev *socketio.ServerEvent) { _ = ev.Ack(io.Len()) })
-	replies, err := io.ServerSideEmitWithAck(context.Background(), "load?")
+	srv.OnServerSide("load?", func(ev *socketio.ServerEvent) { _ = ev.Ack(srv.Len()) })
+	replies, err := srv.ServerSideEmitWithAck(context.Background(), "load?")
 	for _, r := range replies {
 		var sockets int
 		if r.Scan(&sockets) == nil {

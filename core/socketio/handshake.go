@@ -49,7 +49,7 @@ func (h *Handshake) info() cluster.HandshakeInfo {
 		Secure:    h.Secure,
 		Issued:    h.Time.UnixMilli(),
 		Query:     make(map[string]string, len(h.Query)),
-		Auth:      json.RawMessage(emptyObject),
+		Auth:      emptyObject,
 	}
 	if h.RemoteAddr.IsValid() {
 		in.Address = h.RemoteAddr.Addr().Unmap().String()

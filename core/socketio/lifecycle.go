@@ -41,7 +41,7 @@ func (s *Socket) connect() {
 	ns.server.stats.connected.Add(1)
 	for _, r := range ns.registries() {
 		for _, l := range read(r, &r.connect) {
-			s.guard("connection", func() { l.f(s) })
+			_ = s.guard("connection", func() { l.f(s) })
 		}
 	}
 }
@@ -311,7 +311,7 @@ func (s *Socket) tell(reason Reason, event string, of func(*registry) *list[func
 	for _, r := range s.registries() {
 		for _, l := range read(r, of(r)) {
 			if l.take() {
-				s.guard(event, func() { l.f(s, reason) })
+				_ = s.guard(event, func() { l.f(s, reason) })
 			}
 		}
 	}

@@ -152,7 +152,7 @@ func (s *Server) enter(sock *Socket) (*Namespace, error) {
 // accepts asks the family's function; a panic refuses.
 func (p *ParentNamespace) accepts(sock *Socket) (ok bool, err error) {
 	err = errInternal // what a panic leaves
-	sock.guard("namespace", func() { ok, err = p.match(sock.Context(), sock.namespace, sock.Handshake()) })
+	_ = sock.guard("namespace", func() { ok, err = p.match(sock.Context(), sock.namespace, sock.Handshake()) })
 	return ok, err
 }
 

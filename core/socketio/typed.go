@@ -111,14 +111,13 @@ func remoteError(reply Args) error {
 		return nil
 	}
 	var object map[string]json.RawMessage
-	if reply.Scan(&object) != nil || len(object) != 1 {
-		return nil
-	}
 	var e RemoteError
-	if raw, ok := object["error"]; !ok || json.Unmarshal(raw, &e) != nil || e.Code == "" {
-		return nil
+	if err := reply.Scan(&object); err == nil && len(object) == 1 {
+		if err := json.Unmarshal(object["error"], &e); err == nil && e.Code != "" {
+			return &e
+		}
 	}
-	return &e
+	return nil // an answer like any other
 }
 
 // payloadError is an argument that does not fit a typed handler.

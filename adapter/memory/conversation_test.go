@@ -1,4 +1,4 @@
-package cluster_test
+package memory_test
 
 import (
 	"context"
