@@ -261,8 +261,8 @@ func TestP8DeepNesting(t *testing.T) {
 			if name == "binary" {
 				messages = []any{"51-" + nest(depth), []byte("a")}
 			}
-			if depth*levels*4 > 4_000_000 && name == "objects" {
-				continue // over the limit of bytes
+			if depth == 500_000 && name != "arrays" && name != "binary" {
+				continue // for time
 			}
 			if depth > 512 {
 				rejects(t, parser.ErrTooDeep, messages...)

@@ -51,7 +51,7 @@ type outer struct {
 	*Exported
 	clash
 	Name    string    `json:"name"`
-	Dash    int       `json:"-,"`
+	Dash    int       `json:"-,"` //nolint:staticcheck // encoding/json still calls it "-"
 	Hidden  int       `json:"-"`
 	Quoted  int64     `json:",string"`
 	QuotedS string    `json:"qs,string"`
@@ -60,7 +60,7 @@ type outer struct {
 	EmptyM  any       `json:",omitempty"`
 	Zero    inner     `json:",omitzero"`
 	ZeroT   time.Time `json:",omitzero"`
-	Bad     int       `json:"a\"b"`
+	Bad     int       `json:"a\"b"` //nolint:staticcheck // encoding/json falls back to the field's name
 	Any     any
 	lower   int //nolint:unused // must not be sent
 }

@@ -151,7 +151,9 @@ func (f *filler) fillObject(v reflect.Value, i, depth int) error {
 	for i = nextItem(text, i+1); i < len(text) && text[i] == '"'; {
 		end := skipString(text, i)
 		key := unquote(text[i:end])
-		i = skipSpace(text, skipSpace(text, end)+1) // behind the colon
+		if i = skipSpace(text, skipSpace(text, end)+1); i >= len(text) { // behind the colon
+			return syntaxError(end)
+		}
 		var err error
 		if v.Kind() == reflect.Map {
 			i, err = f.fillEntry(v, key, i, depth)

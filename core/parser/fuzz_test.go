@@ -329,3 +329,36 @@ func FuzzMsgpackDecode(f *testing.F) {
 		}
 	})
 }
+
+// FuzzUnvalidated feeds text that nobody looked at to what expects valid text:
+// it may fail or return nonsense, but not panic.
+func FuzzUnvalidated(f *testing.F) {
+	for _, s := range seeds(f, "socketio-packets.json", "input") {
+		f.Add([]byte(s[min(len(s), 1):]))
+	}
+	f.Add([]byte(`[{"x":` + hole("0") + `,"k":} "unterminated`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		for _, p := range []parser.Payload{{JSON: text}, {JSON: text, Attachments: [][]byte{{1}, {2}}}} {
+			_, event, _ := p.Event()
+			for _, args := range []parser.Args{event, p.Args()} {
+				var a, b, c any
+				var u upload
+				var list parser.Args
+				var raw parser.Raw
+				_ = args.Scan(&a, &b, &c)
+				_ = args.Scan(&u, &u, &u)
+				_ = args.Scan(&list, nil, &raw)
+				_, _ = parser.MakeArgs(args.Values()...)
+				_, _ = parser.MakeArgs(args, list, raw)
+				_, _ = args.MarshalJSON()
+				_, _ = parser.AppendMsgpack(nil, args.Payload())
+				_, _ = parser.AppendMsgpack(nil, raw.Payload())
+				if args.Len() != len(args.Values()) {
+					t.Errorf("%q: %d arguments, %d values", text, args.Len(), len(args.Values()))
+				}
+			}
+			_ = p.Scan(new(any))
+			_ = p.Scan(new(upload))
+		}
+	})
+}

@@ -26,9 +26,21 @@ func TestScanDecodesAsEncodingJSONDoes(t *testing.T) {
 		`[]`, `[1,2]`, `[ "a" , null ]`, `{}`, `{"a":1,"B":"x","c":[1]}`, `{"A":2,"a":3,"unknown":{"x":[]}}`, `{"by":{"k":{"value":1}}}`,
 	}
 	targets := []any{
-		"", int(5), int8(5), int64(5), uint64(5), uint8(5), float64(5), float32(5), true, any(nil), []byte("old"), []any{1}, []int{1},
-		map[string]any{"old": 1}, inner{}, node{}, outer{}, time.Time{}, net.IP{}, json.RawMessage("old"), json.Number("1"),
-		ptr("old"), (*int)(nil), [1]int{4}, struct{}{}, map[int]int{}, level(1),
+		"", int(5), int8(5), int64(5), uint64(5), uint8(5), float64(5), float32(5), true, any(nil), []byte("old"),
+		[]any{1},
+		[]int{1},
+		map[string]any{"old": 1},
+		inner{},
+		node{},
+		outer{},
+		time.Time{},
+		net.IP{},
+		json.RawMessage("old"), json.Number("1"),
+		ptr("old"), (*int)(nil),
+		[1]int{4},
+		struct{}{},
+		map[int]int{},
+		level(1),
 	}
 	for _, text := range texts {
 		for _, target := range targets {
