@@ -1,0 +1,79 @@
+// Room names that mean something to Redis or to the wire format, and
+// namespaces whose channels start alike.
+
+import assert from "node:assert/strict";
+import { afterEach, beforeEach, test } from "node:test";
+import { Crowd } from "../lib/crowd.mjs";
+
+const hostile = {
+  star: "*",
+  "question mark": "?",
+  class: "[x]",
+  "negated class": "[^a]",
+  backslash: "\\",
+  "escaped star": "\\*",
+  hash: "#",
+  "inner hash": "a#b",
+  "hash at the end": "b#",
+  comma: "a,b",
+  newline: "a\nb",
+  NUL: "a\u0000b",
+  emoji: "🐟👩‍👩‍👧‍👦",
+  empty: "",
+  space: " ",
+  "one digit": "7",
+  exponent: "1e3",
+  Infinity: "Infinity",
+  "5 KB": "long".repeat(1280),
+  "another namespace": "/dyn-8#red",
+  __proto__: "__proto__",
+  "quoted JSON": '{"a":"b"}',
+};
+
+// What a careless match of a hostile name would hit: x for "?" and "[x]",
+// 1000 for 1e3, and so on.
+const bystanders = ["x", "a", "b", "ab", "1000", "red", "null", "undefined", "lon", "\\\\"];
+
+/** Defines the cases. */
+export function names({ cluster, origin }) {
+  let crowd, asking, far, farther;
+  beforeEach(async () => {
+    crowd = await Crowd.gather(cluster());
+    asking = crowd.at(origin);
+    [far, farther] = [0, 1, 2].filter((n) => n !== origin);
+  });
+  afterEach(() => crowd.disperse());
+
+  test("tells hostile room names apart", async () => {
+    // One client on each node is in the room at hand, the other in all others.
+    const rooms = Object.values(hostile);
+    const outsiders = [crowd.at(origin, 1), crowd.at(far, 1), crowd.at(farther, 1)];
+    await crowd.join(outsiders, ...rooms, ...bystanders);
+    const insiders = [asking, crowd.at(far), crowd.at(farther)];
+    for (const room of rooms) {
+      await Promise.all(outsiders.map((client) => client.request("leave", room)));
+      await crowd.join(insiders, room);
+      await crowd.expect(asking, insiders, { rooms: [room] });
+      await crowd.expect(asking, insiders, { rooms: [room, "nobody is here"] });
+      await crowd.expect(asking, outsiders, { except: [room] });
+      await Promise.all(insiders.map((client) => client.request("leave", room)));
+      await crowd.join(outsiders, room);
+    }
+  });
+
+  test("keeps namespaces apart", async () => {
+    const others = ["/dyn-1", "/dyn-11", "/dyn-00000000000000000000000000000000000001"];
+    const crowds = [crowd, ...(await Promise.all(others.map((nsp) => Crowd.gather(cluster(), { perNode: 1, nsp }))))];
+    for (const each of crowds) await each.join(each.all, "red", "1#red", "#");
+    for (const here of crowds) {
+      for (const request of [{}, { rooms: ["red"] }, { rooms: ["1#red"] }, { rooms: ["#"] }, { rooms: ["red", "#"] }]) {
+        const event = await here.expect(here.at(origin), here.all, request);
+        for (const there of crowds.filter((other) => other !== here)) {
+          await there.mark(here.at(origin));
+          for (const client of there.all) assert.deepEqual(client.received(event), [], `${here.nsp} heard in ${there.nsp}`);
+        }
+      }
+    }
+    await Promise.all(crowds.slice(1).map((each) => each.disperse()));
+  });
+}

@@ -1,0 +1,179 @@
+// Operations that ask other nodes to do something, or to answer.
+
+import assert from "node:assert/strict";
+import { afterEach, beforeEach, test } from "node:test";
+import { Crowd } from "../lib/crowd.mjs";
+import { until } from "../lib/wait.mjs";
+
+/** Defines the cases. */
+export function requests({ cluster, origin, askedOfDunlin }) {
+  let crowd, asking, far, farther;
+  beforeEach(async () => {
+    crowd = await Crowd.gather(cluster());
+    asking = crowd.at(origin);
+    [far, farther] = [0, 1, 2].filter((n) => n !== origin);
+  });
+  afterEach(() => crowd.disperse());
+
+  const ids = (clients) => clients.map(({ id }) => id).sort();
+  const fetchIds = async (request) => ids(await asking.op("fetchSockets", request));
+  const rooms = async (client) => (await client.request("whoami"))[0].rooms.filter((room) => room !== client.id).sort();
+
+  test("fetches every socket", async () => {
+    assert.deepEqual(await fetchIds({}), ids(crowd.all));
+  });
+
+  test("fetches the sockets of rooms, once each", async () => {
+    await crowd.join([asking, crowd.at(far)], "red");
+    await crowd.join([crowd.at(far), crowd.at(farther)], "blue");
+    assert.deepEqual(await fetchIds({ rooms: ["red", "blue"] }), ids([asking, crowd.at(far), crowd.at(farther)]));
+    assert.deepEqual(await fetchIds({ rooms: ["red", "blue"], except: ["red"] }), ids([crowd.at(farther)]));
+    assert.deepEqual(await fetchIds({ rooms: ["nobody is here"] }), []);
+  });
+
+  test("fetches the sockets of its own node when it is local", async () => {
+    assert.deepEqual(await fetchIds({ local: true }), ids([asking, crowd.at(origin, 1)]));
+  });
+
+  test("fetches what is known of a socket on another node", async () => {
+    const options = { auth: { token: "péché" }, query: { lang: "fr" } };
+    const visitors = await Crowd.gather(cluster(), { perNode: 1, ...options });
+    const visitor = visitors.at(far);
+    const { id } = visitor;
+    await visitors.join([visitor], "red", "a b", "7");
+    await visitor.request("set-data", { name: "alice", list: [1, null, { two: "2" }] });
+    const [socket, ...rest] = await asking.op("fetchSockets", { rooms: [id] });
+    await visitors.disperse();
+
+    assert.deepEqual(rest, []);
+    assert.equal(socket.id, id);
+    assert.deepEqual(socket.rooms, ["red", "a b", "7", id].sort());
+    assert.deepEqual(socket.data, { name: "alice", list: [1, null, { two: "2" }] });
+    assert.deepEqual(socket.handshake.auth, options.auth);
+    assert.equal(socket.handshake.query.lang, "fr");
+    assert.equal(socket.handshake.query.transport, "websocket");
+  });
+
+  test("lists the rooms of the whole cluster", async () => {
+    await crowd.join([asking], "here");
+    await crowd.join([crowd.at(far)], "there", "odd \u0000 🐟 #");
+    await crowd.join([crowd.at(farther)], "there");
+    const wanted = [...ids(crowd.all), "here", "there", "odd \u0000 🐟 #"];
+    assert.deepEqual(await asking.op("allRooms"), wanted.sort());
+  });
+
+  test("makes sockets of every node join and leave rooms", async () => {
+    await asking.op("socketsJoin", { targets: ["red", "blue"] });
+    for (const client of crowd.all) {
+      await until(async () => (await rooms(client)).length === 2, "two rooms joined");
+      assert.deepEqual(await rooms(client), ["blue", "red"]);
+    }
+    await crowd.expect(asking, crowd.all, { rooms: ["red"] });
+
+    const leaving = [asking, crowd.at(far), crowd.at(farther, 1)];
+    await crowd.join(leaving, "leaving");
+    await asking.op("socketsLeave", { rooms: ["leaving"], targets: ["red", "leaving"] });
+    for (const client of leaving) {
+      await until(async () => (await rooms(client)).length === 1, "two rooms left");
+      assert.deepEqual(await rooms(client), ["blue"]);
+    }
+    await crowd.expect(asking, crowd.without(...leaving), { rooms: ["red"] });
+  });
+
+  test("makes one socket on another node join and leave a room", async () => {
+    const target = crowd.at(far);
+    await asking.op("socketsJoin", { rooms: [target.id], targets: ["red"] });
+    await until(async () => (await rooms(target)).includes("red"), "the room to be joined");
+    await crowd.expect(asking, [target], { rooms: ["red"] });
+    await asking.op("socketsLeave", { rooms: [target.id], targets: ["red"] });
+    await until(async () => (await rooms(target)).length === 0, "the room to be left");
+    await crowd.expect(asking, [], { rooms: ["red"] });
+  });
+
+  test("leaves out a room when sockets join", async () => {
+    await crowd.join([crowd.at(far)], "muted");
+    await asking.op("socketsJoin", { except: ["muted"], targets: ["red"] });
+    const rest = crowd.without(crowd.at(far));
+    for (const client of rest) await until(async () => (await rooms(client)).includes("red"), "the room to be joined");
+    await crowd.mark(asking);
+    assert.deepEqual(await rooms(crowd.at(far)), ["muted"]);
+  });
+
+  test("makes only its own sockets join when it is local", async () => {
+    await asking.op("socketsJoin", { local: true, targets: ["red"] });
+    await crowd.mark(asking);
+    for (const client of crowd.all) {
+      assert.deepEqual(await rooms(client), client.node === asking.node ? ["red"] : [], crowd.describe(client));
+    }
+  });
+
+  test(
+    "delivers to a room what was emitted right after the join",
+    askedOfDunlin("the reference joins its own sockets only when its message comes back from Redis"),
+    async () => {
+      const joined = asking.op("socketsJoin", { targets: ["red"] });
+      await crowd.expect(asking, crowd.all, { rooms: ["red"] });
+      await joined;
+    },
+  );
+
+  for (const close of [false, true]) {
+    test(`sends sockets of every node away ${close ? "and closes" : "but keeps"} their connections`, async () => {
+      const leaving = [crowd.at(origin, 1), crowd.at(far), crowd.at(farther)];
+      const staying = crowd.without(...leaving);
+      const beside = await Promise.all(leaving.map((client) => client.enter("/dyn-7")));
+      await crowd.join(leaving, "red");
+      const reasons = leaving.map((client) => client.disconnected());
+      const besides = close ? beside.map((client) => client.disconnected()) : [];
+      await asking.op("disconnectSockets", { rooms: ["red"], close });
+
+      const reason = "io server disconnect";
+      assert.deepEqual(await Promise.all(reasons), leaving.map(() => reason));
+      assert.deepEqual(await Promise.all(besides), close ? beside.map(() => reason) : []);
+      if (!close) for (const client of beside) assert.deepEqual(await client.request("echo", 1), [1]);
+      assert.deepEqual(await fetchIds({}), ids(staying));
+    });
+  }
+
+  test("emits to the other nodes' processes", async () => {
+    await crowd.join(crowd.all, "notes");
+    await asking.op("serverSideEmit", { event: "note", args: ["hello", { n: [1, null] }] });
+    for (const client of crowd.all) {
+      if (client.node !== asking.node) await client.receive("note");
+    }
+    await crowd.mark(asking);
+    for (const client of crowd.all) {
+      const want = client.node === asking.node ? [] : [[client.node.name, "hello", { n: [1, null] }]];
+      assert.deepEqual(client.received("note"), want, crowd.describe(client));
+    }
+  });
+
+  test("collects the answers of the other nodes' processes", async () => {
+    const replies = await asking.op("serverSideEmitWithAck", { event: "ping", args: ["x"], timeoutMs: 10_000 });
+    assert.deepEqual(replies.sort(), [far, farther].map((n) => `${cluster().nodes[n].name}:x`).sort());
+  });
+
+  test("fails when the other nodes' processes do not answer", async () => {
+    const answer = await asking.attempt("serverSideEmitWithAck", { event: "nobody handles this", timeoutMs: 500 });
+    assert.equal(answer.ok, false);
+    assert.equal(typeof answer.error, "string");
+    assert.deepEqual(answer.partial ?? [], []);
+  });
+
+  test(
+    "fetches what the reachable nodes know when one does not answer",
+    askedOfDunlin("the reference throws away what it received"),
+    async () => {
+      const stuck = cluster().nodes[farther];
+      stuck.signal("SIGSTOP");
+      const answer = await asking.attempt("fetchSockets", { timeoutMs: 1000 });
+      stuck.signal("SIGCONT");
+      assert.equal(answer.ok, false);
+      assert.equal(typeof answer.error, "string");
+      assert.deepEqual(ids(answer.partial), ids(crowd.all.filter(({ node }) => node !== stuck)));
+      // The late answer changes nothing.
+      await crowd.at(farther).request("echo");
+      assert.deepEqual(await fetchIds({}), ids(crowd.all));
+    },
+  );
+}

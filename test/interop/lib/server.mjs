@@ -1,0 +1,64 @@
+import assert from "node:assert/strict";
+import { freePort } from "./port.mjs";
+import { Program } from "./process.mjs";
+import { command, subject } from "./subject.mjs";
+
+/** Heartbeats that a busy machine cannot miss. */
+const calm = { PING_INTERVAL: "25000", PING_TIMEOUT: "20000" };
+
+/** Server is one server under test, driven through the contract. */
+export class Server {
+  #program;
+
+  /**
+   * Starts a server and resolves once it serves.
+   *
+   * @param {{kind?: "dunlin" | "node", port?: number, env?: Record<string, string>}} options
+   */
+  static async start({ kind = subject, port, env = {} } = {}) {
+    const server = new Server(kind, port ?? (await freePort()), env);
+    await server.#start();
+    return server;
+  }
+
+  constructor(kind, port, env) {
+    this.kind = kind;
+    this.port = port;
+    this.url = `http://127.0.0.1:${port}`;
+    this.env = { PATH: process.env.PATH, HOME: process.env.HOME, ...calm, ...env, PORT: String(port) };
+  }
+
+  get name() {
+    return this.env.NODE_NAME;
+  }
+
+  async #start() {
+    const [program, args] = command(this.kind);
+    this.#program = new Program(program, args, { env: this.env });
+    await this.#program.line("ready http://");
+  }
+
+  signal(name) {
+    this.#program.signal(name);
+  }
+
+  /** Stops the server the polite way: it must exit with status 0, having said nothing on stderr. */
+  async stop() {
+    this.signal("SIGTERM");
+    const { code, signal } = await this.#program.exited();
+    assert.equal(this.#program.stderr, "", `${this.kind} on port ${this.port} wrote to stderr`);
+    assert.deepEqual({ code, signal }, { code: 0, signal: null }, `${this.kind} on port ${this.port} after SIGTERM`);
+  }
+
+  /** Ends the server without notice. */
+  async kill() {
+    this.signal("SIGKILL");
+    await this.#program.exited();
+    assert.equal(this.#program.stderr, "", `${this.kind} on port ${this.port} wrote to stderr`);
+  }
+
+  /** Starts a stopped or killed server again, on the same port. */
+  async restart() {
+    await this.#start();
+  }
+}

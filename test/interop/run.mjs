@@ -1,0 +1,24 @@
+// Runs every test file against the SUBJECT: "dunlin" (the default) or "node".
+// Arguments name the files to run instead of all.
+
+import { spawn } from "node:child_process";
+import { readdirSync } from "node:fs";
+import { conformance, subject } from "./lib/subject.mjs";
+
+const here = new URL(".", import.meta.url);
+const named = process.argv.slice(2);
+const files = named.length > 0 ? named : readdirSync(here).filter((name) => name.endsWith(".test.mjs"));
+
+const env = { ...process.env, SUBJECT: subject };
+if (subject === "dunlin") env.DUNLIN_CONFORMANCE = conformance();
+
+const flags = [
+  "--test",
+  `--test-reporter=${process.env.REPORTER ?? "spec"}`,
+  // Counts for a whole file, and for each test in it.
+  "--test-timeout=170000",
+  // Clusters on a given Redis would hear each other.
+  `--test-concurrency=${process.env.REDIS_URL ? 1 : 2}`,
+];
+const run = spawn(process.execPath, [...flags, ...files], { cwd: here, env, stdio: "inherit" });
+run.once("exit", (code) => process.exit(code ?? 1));
