@@ -336,7 +336,7 @@ func FuzzUnvalidated(f *testing.F) {
 	for _, s := range seeds(f, "socketio-packets.json", "input") {
 		f.Add([]byte(s[min(len(s), 1):]))
 	}
-	f.Add([]byte(`[{"x":` + hole("0") + `,"k":} "unterminated`))
+	f.Add([]byte(`{"q":` + hole("0") + `,"k":} "namee`))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		for _, p := range []parser.Payload{{JSON: text}, {JSON: text, Attachments: [][]byte{{1}, {2}}}} {
 			_, event, _ := p.Event()
