@@ -114,7 +114,7 @@ func (c *conn) join(p *parser.Packet) {
 		return
 	}
 	s := &Socket{id: newID(), namespace: p.Namespace, conn: c, auth: p.Payload, early: &early{}}
-	s.queue.spawn = c.server.tasks.Go
+	s.queue.tasker = &c.server.tasks
 	c.mu.Lock()
 	switch {
 	case c.closed:

@@ -27,6 +27,7 @@ type Namespace struct {
 	member *cluster.Member
 	rooms  *rooms
 	parent *ParentNamespace // of a dynamic namespace
+	places []*registry      // the parent's and its own
 	acks   atomic.Uint64    // the next acknowledgement id
 	serial *serverSide
 
@@ -110,6 +111,10 @@ func newNamespace(srv *Server, name string, parent *ParentNamespace) *Namespace 
 	n := &Namespace{name: name, server: srv, parent: parent, rooms: newRooms()}
 	n.operator = BroadcastOperator{ns: n}
 	n.shared = shared{registry: &registry{}, noted: func() { n.outgoingAny.Store(true) }}
+	n.places = []*registry{n.registry}
+	if parent != nil {
+		n.places = []*registry{parent.registry, n.registry}
+	}
 	n.serial = newServerSide(n)
 	n.recovery = newRecovery(n)
 	return n
@@ -180,13 +185,9 @@ func (n *Namespace) Len() int { return n.rooms.Len() }
 // no order. The error is a *PartialError when a node did not answer.
 func (n *Namespace) Rooms(ctx context.Context) ([]string, error) { return n.member.Rooms(ctx) }
 
-// registries are where something about the namespace may be registered.
-func (n *Namespace) registries() []*registry {
-	if n.parent != nil {
-		return []*registry{n.parent.registry, n.registry}
-	}
-	return []*registry{n.registry}
-}
+// registries are where something about the namespace may be registered. The
+// slice is not changed.
+func (n *Namespace) registries() []*registry { return n.places }
 
 func (n *Namespace) listensOutgoing() bool {
 	return n.outgoingAny.Load() || n.parent != nil && n.parent.outgoingAny.Load()

@@ -5,7 +5,7 @@ import "sync"
 // serial runs one socket's tasks one after the other. Its goroutine exists
 // only while there are tasks.
 type serial struct {
-	spawn func(func()) // starts a goroutine that the server waits for
+	tasker *goroutines // those that the server waits for
 
 	mu      sync.Mutex // guards the following
 	tasks   []task
@@ -27,7 +27,7 @@ func (q *serial) push(t task) {
 	q.tasks = append(q.tasks, t)
 	if !q.running {
 		q.running = true
-		q.spawn(q.run)
+		q.tasker.Go(q.run)
 	}
 }
 
@@ -57,7 +57,7 @@ func (q *serial) run() {
 	finished := false
 	defer func() {
 		if !finished {
-			q.spawn(q.run)
+			q.tasker.Go(q.run)
 		}
 	}()
 	for {
