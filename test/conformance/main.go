@@ -47,7 +47,8 @@ func run(ctx context.Context, getenv func(string) string) (err error) {
 	if err != nil {
 		return err
 	}
-	logger := slog.New(slog.NewTextHandler(os.Stderr, nil))
+	// Not to stderr: a test that provokes a panic or ends Redis is no failure.
+	logger := slog.New(slog.NewTextHandler(os.Stdout, nil))
 	cfg := set.socketio(logger)
 	if set.redis != nil {
 		client := redis.NewClient(set.redis)

@@ -14,18 +14,18 @@ import (
 // operation is one server-side operation that a client asks for. It selects
 // sockets as the API does: from the namespace, or with Self from the socket.
 type operation struct {
-	Kind      string      `json:"kind"`
-	Nsp       string      `json:"nsp"`
-	Rooms     []string    `json:"rooms"`
-	Except    []string    `json:"except"`
-	Self      bool        `json:"self"`
-	Local     bool        `json:"local"`
-	Volatile  bool        `json:"volatile"`
-	TimeoutMS int         `json:"timeoutMs"`
-	Event     string      `json:"event"`
-	Args      parser.Args `json:"args"`
-	Close     bool        `json:"close"`
-	Targets   []string    `json:"targets"`
+	Kind      string   `json:"kind"`
+	Nsp       string   `json:"nsp"`
+	Rooms     []string `json:"rooms"`
+	Except    []string `json:"except"`
+	Self      bool     `json:"self"`
+	Local     bool     `json:"local"`
+	Volatile  bool     `json:"volatile"`
+	TimeoutMS int      `json:"timeoutMs"`
+	Event     string   `json:"event"`
+	Args      []any    `json:"args"` // binary values stay binary in it
+	Close     bool     `json:"close"`
+	Targets   []string `json:"targets"`
 }
 
 func success(result any) map[string]any { return map[string]any{"ok": true, "result": result} }
@@ -89,13 +89,13 @@ func (o *operation) selection(ns *socketio.Namespace, s *socketio.Socket) socket
 func (o *operation) run(ctx context.Context, ns *socketio.Namespace, to socketio.BroadcastOperator) (any, error) {
 	switch o.Kind {
 	case "emit":
-		return nil, to.Emit(o.Event, o.Args.Values()...)
+		return nil, to.Emit(o.Event, o.Args...)
 	case "emitWithAck":
 		timeout := time.Second
 		if o.TimeoutMS > 0 {
 			timeout = time.Duration(o.TimeoutMS) * time.Millisecond
 		}
-		replies, err := to.Timeout(timeout).EmitWithAck(ctx, o.Event, o.Args.Values()...)
+		replies, err := to.Timeout(timeout).EmitWithAck(ctx, o.Event, o.Args...)
 		return firsts(replies), missing(err)
 	case "fetchSockets":
 		sockets, err := to.FetchSockets(ctx)
@@ -110,9 +110,9 @@ func (o *operation) run(ctx context.Context, ns *socketio.Namespace, to socketio
 		}
 		return nil, to.DisconnectSockets()
 	case "serverSideEmit":
-		return nil, ns.ServerSideEmit(o.Event, o.Args.Values()...)
+		return nil, ns.ServerSideEmit(o.Event, o.Args...)
 	case "serverSideEmitWithAck":
-		replies, err := ns.ServerSideEmitWithAck(ctx, o.Event, o.Args.Values()...)
+		replies, err := ns.ServerSideEmitWithAck(ctx, o.Event, o.Args...)
 		return firsts(replies), missing(err)
 	case "allRooms":
 		rooms, err := ns.Rooms(ctx)
