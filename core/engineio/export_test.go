@@ -16,3 +16,6 @@ func PostOpen(s *Session) bool {
 	p, ok := s.current().(*polling)
 	return ok && p.excuse()
 }
+
+// NewID makes a session id as the default of Config.NewID does.
+func NewID() string { return newID() }

@@ -312,7 +312,9 @@ func (f *fixture) raw(request string) (*wsClient, *http.Response) {
 	f.t.Cleanup(func() { c.Close() })
 	w := &wsClient{c, bufio.NewReader(c), f}
 	w.write([]byte(request))
-	res, err := http.ReadResponse(w.r, nil)
+	_ = c.SetReadDeadline(time.Now().Add(20 * time.Second))
+	method, _, _ := strings.Cut(request, " ")
+	res, err := http.ReadResponse(w.r, &http.Request{Method: method})
 	if err != nil {
 		f.t.Fatalf("read response: %v", err)
 	}

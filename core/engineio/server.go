@@ -50,6 +50,10 @@ func (srv *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.NotFound(w, r)
 		return
 	}
+	if len(r.TransferEncoding) > 0 {
+		// A proxy may have gone by a Content-Length that net/http has dropped, and see the next request elsewhere.
+		closeAfter(w, r)
+	}
 	if err := srv.serve(w, r); err != nil && err != errAnswered {
 		srv.reject(w, r, err)
 	}
