@@ -105,9 +105,6 @@ func (c Config) withDefaults() (Config, error) {
 	if err := c.setLimits(); err != nil {
 		return c, err
 	}
-	if c.InitialMessage != nil && c.InitialMessage.Binary && !slices.Contains(c.Transports, transportWebSocket) {
-		return c, errors.New("InitialMessage is binary: use text where only polling is allowed")
-	}
 	if err := c.Cookie.check(); err != nil {
 		return c, fmt.Errorf("Cookie: %w", err)
 	}

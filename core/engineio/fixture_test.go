@@ -29,6 +29,8 @@ type fixture struct {
 	dial func() (net.Conn, error)
 	get  *http.Client
 
+	https bool
+
 	mu       sync.Mutex
 	sessions []*recorder
 	opened   chan *recorder
@@ -183,7 +185,11 @@ func (f *fixture) doContext(ctx context.Context, method, query, body string, hea
 	if body != "" || method == http.MethodPost {
 		in = strings.NewReader(body)
 	}
-	req, err := http.NewRequestWithContext(ctx, method, "http://example.test/engine.io/?"+query, in)
+	scheme := "http"
+	if f.https {
+		scheme = "https"
+	}
+	req, err := http.NewRequestWithContext(ctx, method, scheme+"://example.com/engine.io/?"+query, in)
 	if err != nil {
 		return response{}, err
 	}

@@ -40,7 +40,6 @@ func isUpgrade(r *http.Request) bool {
 }
 
 // checkUpgrade refuses what is not a handshake of RFC 6455, section 4.2.1, before anything of the session is touched.
-// net/http has already refused other versions than HTTP/1.x and a missing Host.
 func checkUpgrade(w http.ResponseWriter, r *http.Request) *Error {
 	version := r.Header["Sec-Websocket-Version"]
 	key := r.Header["Sec-Websocket-Key"]
@@ -50,6 +49,8 @@ func checkUpgrade(w http.ResponseWriter, r *http.Request) *Error {
 		return refuseStatus(http.StatusMethodNotAllowed, "upgrade by "+r.Method)
 	case !r.ProtoAtLeast(1, 1):
 		return refuseStatus(http.StatusHTTPVersionNotSupported, "upgrade over "+r.Proto)
+	case r.Host == "":
+		return refuse(CodeBadRequest, "upgrade without a Host")
 	case r.ContentLength != 0 || len(r.TransferEncoding) > 0:
 		// The body would be read as frames.
 		return refuse(CodeBadRequest, "upgrade with a body")
