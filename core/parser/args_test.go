@@ -128,7 +128,7 @@ func jsonValues() map[string]any {
 		"nil any slice":     []any(nil),
 		"nil map":           map[string]any(nil),
 		"empty":             []any{[]int{}, map[string]int{}, struct{}{}},
-		"map":               map[string]any{"z": 1, "a": nil, "é<": []any{true}},
+		"map":               map[string]any{"z": 1, "a": nil, "é<": []any{true}, "b": 0, "y": 0, "c": 0, "x": 0, "d": 0, "w": 0},
 		"int keys":          map[int]string{10: "a", 9: "b", -1: "c"},
 		"uint keys":         map[uint8]int{200: 1, 3: 2},
 		"text keys":         map[level]int{2: 1, 1: 2},
