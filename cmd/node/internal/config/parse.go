@@ -1,0 +1,150 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/alecthomas/kong"
+)
+
+const envPrefix = "DUNLIN"
+
+type commands struct {
+	Serve    Serve    `cmd:"" help:"Run one node."`
+	Dev      Dev      `cmd:"" help:"Run a whole cluster on this machine: Redis, nodes, a front door and the demo page."`
+	DevRedis DevRedis `cmd:"" hidden:"" help:"Run the embedded Redis of dev."`
+	Version  Version  `cmd:"" help:"Print the version."`
+}
+
+// Parse reads args, without the name of the program, and the environment. Help
+// that is asked for goes to stdout and ends the process. The error names every
+// option that is wrong and says how to mend it.
+func Parse(args []string, stdout, stderr io.Writer) (Command, error) {
+	if err := unsetEmpty(); err != nil {
+		return nil, err
+	}
+	var c commands
+	parser, err := newParser(&c, kong.Writers(stdout, stderr))
+	if err != nil {
+		return nil, err
+	}
+	ctx, err := parser.Parse(args)
+	if err != nil {
+		// kong's own type says no more than the error in it.
+		if parse := (*kong.ParseError)(nil); errors.As(err, &parse) {
+			err = parse.Unwrap()
+		}
+		return nil, err
+	}
+	switch ctx.Command() {
+	case "serve":
+		return &c.Serve, c.Serve.check()
+	case "dev":
+		return &c.Dev, c.Dev.check()
+	case "dev-redis":
+		return &c.DevRedis, nil
+	default:
+		return &c.Version, nil
+	}
+}
+
+func newParser(c *commands, options ...kong.Option) (*kong.Kong, error) {
+	return kong.New(c, append(options,
+		kong.Name("dunlin"),
+		kong.Description("A Socket.IO server that scales over many nodes. Options come from flags, then the environment, then --config."),
+		kong.DefaultEnvars(envPrefix),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}),
+		kong.TypeMapper(reflect.TypeFor[time.Duration](), kong.MapperFunc(decodeDuration)),
+		kong.TypeMapper(reflect.TypeFor[int](), kong.MapperFunc(decodeInt)),
+		kong.TypeMapper(reflect.TypeFor[slog.Level](), kong.MapperFunc(decodeLevel)),
+	)...)
+}
+
+// decodeDuration wants a unit: a bare number is seconds to one reader and
+// milliseconds to the next.
+func decodeDuration(ctx *kong.DecodeContext, target reflect.Value) error {
+	var text string
+	if err := ctx.Scan.PopValueInto("duration", &text); err != nil {
+		return err
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil {
+		return fmt.Errorf("%q is not a duration: write a number and a unit, such as 25s, 500ms or 1m30s", text)
+	}
+	target.SetInt(int64(d))
+	return nil
+}
+
+func decodeInt(ctx *kong.DecodeContext, target reflect.Value) error {
+	var text string
+	if err := ctx.Scan.PopValueInto("number", &text); err != nil {
+		return err
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		return fmt.Errorf("%q is not a whole number: write it in digits, such as 1000000", text)
+	}
+	target.SetInt(int64(n))
+	return nil
+}
+
+func decodeLevel(ctx *kong.DecodeContext, target reflect.Value) error {
+	var text string
+	if err := ctx.Scan.PopValueInto("level", &text); err != nil {
+		return err
+	}
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(text)); err != nil {
+		return fmt.Errorf("%q is not a level: use debug, info, warn or error", text)
+	}
+	target.SetInt(int64(level))
+	return nil
+}
+
+// unsetEmpty removes our variables that are empty, as templates of deployments
+// leave them: an empty variable is an unset one.
+func unsetEmpty() error {
+	for _, name := range environment() {
+		if os.Getenv(name) == "" {
+			if err := os.Unsetenv(name); err != nil {
+				return fmt.Errorf("unset the empty variable %s: %w", name, err)
+			}
+		}
+	}
+	return nil
+}
+
+// environment returns the names of the variables with our prefix.
+func environment() []string {
+	var names []string
+	for _, v := range os.Environ() {
+		if name, _, _ := strings.Cut(v, "="); strings.HasPrefix(name, envPrefix+"_") {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// UnknownEnvironment returns the variables that have our prefix and that no
+// option reads, which are most likely misspelled.
+func UnknownEnvironment() []string {
+	parser, err := newParser(new(commands))
+	if err != nil {
+		return nil
+	}
+	var known []string
+	for _, command := range parser.Model.Children {
+		for _, flag := range command.Flags {
+			known = append(known, flag.Tag.Envs...)
+		}
+	}
+	return slices.DeleteFunc(environment(), func(name string) bool { return slices.Contains(known, name) })
+}
