@@ -125,12 +125,14 @@ func (d *jsonDecoder) decode(f Frame) (p Packet, ok bool, err error) {
 		if err := validate(text, d.limits.MaxDepth); err != nil {
 			return p, false, fmt.Errorf("%s: %w: %w", p.Type, ErrPayload, err)
 		}
-		p.Payload.JSON = bytes.Clone(text)
 	}
 	if p.Type == Event {
-		if err := checkEvent(p.Payload.JSON); err != nil {
+		if err := checkEvent(text); err != nil {
 			return p, false, err
 		}
+	}
+	if len(text) > 0 {
+		p.Payload.JSON = bytes.Clone(text)
 	}
 	if h.count == 0 {
 		return p, true, nil
