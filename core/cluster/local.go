@@ -11,7 +11,8 @@ type Local interface {
 	// DeliverWithAck does so and calls settled once for each socket reached,
 	// from any goroutine: with its acknowledgement, or with gone when it left
 	// without one. It returns how many sockets that are, and a function that
-	// stops waiting for them; settled is not called after forget returned.
+	// stops waiting for them. forget may be called from within settled, and
+	// settled once more after it, for a socket that answers at that moment.
 	DeliverWithAck(t *Target, p *parser.Packet, settled func(id string, args parser.Args, gone bool)) (n int, forget func())
 	// Join, Leave and Disconnect act on the target's sockets and return how
 	// many there were.

@@ -18,13 +18,14 @@ type conn struct {
 	session *engineio.Session
 	inbox   inbox
 
-	// Used by the reading goroutine only.
-	decoder parser.Decoder
-	due     *time.Timer // ends the connection when attachments do not come
+	// Of the reading goroutine.
+	decoder  parser.Decoder
+	awaiting bool // due is running
 
-	mu      sync.Mutex // guards the following
-	sockets []*Socket  // in a namespace, or about to be
-	left    []string   // namespaces the client may not know it has left
+	mu      sync.Mutex  // guards the following
+	due     *time.Timer // ends the connection when attachments do not come
+	sockets []*Socket   // in a namespace, or about to be
+	left    []string    // namespaces the client may not know it has left
 	timer   *time.Timer
 	closed  bool
 }
@@ -47,19 +48,29 @@ func (c *conn) HandleMessage(m engineio.Message) {
 		c.undecodable(err)
 		return
 	}
-	if !ok {
-		if c.due == nil {
-			c.due = time.AfterFunc(c.server.cfg.Limits.Attachments, func() {
-				c.undecodable(errors.New("attachments did not come in time"))
-			})
-		}
+	c.await(!ok)
+	if ok {
+		c.route(&p)
+	}
+}
+
+var errNoAttachments = errors.New("attachments did not come in time")
+
+// await starts or stops the time in which a packet's attachments must come.
+func (c *conn) await(attachments bool) {
+	if !attachments && !c.awaiting {
 		return
 	}
-	if c.due != nil {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case !attachments:
 		c.due.Stop()
 		c.due = nil
+	case c.due == nil && !c.closed:
+		c.due = time.AfterFunc(c.server.cfg.Limits.Attachments, func() { c.undecodable(errNoAttachments) })
 	}
-	c.route(&p)
+	c.awaiting = c.due != nil
 }
 
 func (c *conn) route(p *parser.Packet) {
@@ -137,6 +148,9 @@ func (c *conn) join(p *parser.Packet) {
 // refuse answers a CONNECT that does not get as far as a socket.
 func (c *conn) refuse(namespace string, err error) {
 	c.server.stats.refused.Add(1)
+	if hook := c.server.cfg.Hooks.OnConnectError; hook != nil {
+		hook(namespace, newHandshake(c.session.Handshake(), parser.Payload{}), err)
+	}
 	c.send(connectError(namespace, err))
 }
 
@@ -244,12 +258,13 @@ func (c *conn) HandleClose(reason engineio.Reason, err error) {
 	c.inbox.close()
 	c.mu.Lock()
 	c.closed = true
-	timer := c.timer
+	for _, timer := range []*time.Timer{c.timer, c.due} {
+		if timer != nil {
+			timer.Stop()
+		}
+	}
 	c.timer = nil
 	c.mu.Unlock()
-	if timer != nil {
-		timer.Stop()
-	}
 	r := Reason(reason)
 	if c.server.closing.Load() && reason == engineio.ReasonForcedClose {
 		r = ReasonServerShutdown

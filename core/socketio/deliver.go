@@ -2,7 +2,6 @@ package socketio
 
 import (
 	"slices"
-	"sync"
 
 	"github.com/dunlin-io/dunlin/core/cluster"
 	"github.com/dunlin-io/dunlin/core/parser"
@@ -65,15 +64,9 @@ func (d *delivery) DeliverWithAck(t *cluster.Target, p *parser.Packet,
 		d.server.cfg.Logger.Error("encode broadcast", "namespace", d.name, "err", err)
 		return 0, func() {}
 	}
-	var mu sync.Mutex // held while settled runs, so that forget can promise it does not
-	forgotten := false
 	send := func(s *Socket) {
 		settle := func(args parser.Args, err error) {
-			mu.Lock()
-			defer mu.Unlock()
-			if !forgotten {
-				settled(s.id, args, err != nil)
-			}
+			settled(s.id, args, err != nil)
 		}
 		err := s.expect(own.ID, settle)
 		if err == nil {
@@ -89,9 +82,6 @@ func (d *delivery) DeliverWithAck(t *cluster.Target, p *parser.Packet,
 		}
 	})
 	forget := func() {
-		mu.Lock()
-		forgotten = true
-		mu.Unlock()
 		for _, s := range sockets {
 			s.unexpect(own.ID)
 		}

@@ -12,8 +12,15 @@ import (
 // connect runs as the socket's first task: it finds the namespace, looks for an
 // earlier session, asks the middleware, and admits or refuses.
 func (s *Socket) connect() {
+	decided := false
+	defer func() {
+		if !decided { // user code ended the goroutine
+			s.refuse(errInternal)
+		}
+	}()
 	ns, err := s.conn.server.enter(s)
 	if err != nil {
+		decided = true
 		s.refuse(err)
 		return
 	}
@@ -25,12 +32,14 @@ func (s *Socket) connect() {
 		for _, r := range ns.registries() {
 			for _, m := range read(r, &r.middleware) {
 				if err := s.admit(m.f); err != nil {
+					decided = true
 					s.refuse(err)
 					return
 				}
 			}
 		}
 	}
+	decided = true
 	established := make(chan bool, 1)
 	ns.inOrder(func() { established <- s.establish(earlier, claimed) })
 	if s.admitted = <-established; !s.admitted {
@@ -39,10 +48,21 @@ func (s *Socket) connect() {
 	}
 	s.conn.joined()
 	ns.server.stats.connected.Add(1)
+	var steps []func()
 	for _, r := range ns.registries() {
 		for _, l := range read(r, &r.connect) {
-			_ = s.guard("connection", func() { l.f(s) })
+			steps = append(steps, func() { _ = s.guard("connection", func() { l.f(s) }) })
 		}
+	}
+	inTurn(steps)
+}
+
+// inTurn runs all steps, whatever they do: one that ends the goroutine
+// (runtime.Goexit) takes the others along as deferred calls.
+func inTurn(steps []func()) {
+	if len(steps) > 0 {
+		defer inTurn(steps[1:])
+		steps[0]()
 	}
 }
 
@@ -80,7 +100,7 @@ func (s *Socket) resume() (*session, *claim) {
 
 // admit runs one middleware; a panic refuses.
 func (s *Socket) admit(m Middleware) error {
-	err := errors.New("middleware ended without a result") // what a runtime.Goexit leaves
+	var err error
 	if p := s.guard("middleware", func() { err = m(s) }); p != nil {
 		return errInternal
 	}
@@ -297,24 +317,29 @@ func (s *Socket) close(reason Reason, err error) {
 	s.queue.push(task{other: func() { s.farewell(reason) }})
 }
 
-// farewell runs the disconnecting and disconnect listeners.
+// farewell runs the disconnecting and disconnect listeners, as the socket's
+// last task.
 func (s *Socket) farewell(reason Reason) {
-	s.tell(reason, "disconnecting", func(r *registry) *list[func(*Socket, Reason)] { return &r.disconnecting })
-	s.mu.Lock()
-	s.lastRooms = nil
-	s.mu.Unlock()
-	s.tell(reason, "disconnect", func(r *registry) *list[func(*Socket, Reason)] { return &r.disconnect })
-	s.ns.release()
+	steps := s.farewells(nil, reason, "disconnecting", func(r *registry) *list[func(*Socket, Reason)] { return &r.disconnecting })
+	steps = append(steps, func() {
+		s.mu.Lock()
+		s.lastRooms = nil
+		s.mu.Unlock()
+	})
+	steps = s.farewells(steps, reason, "disconnect", func(r *registry) *list[func(*Socket, Reason)] { return &r.disconnect })
+	s.admitted = false
+	inTurn(append(steps, s.ns.release))
 }
 
-func (s *Socket) tell(reason Reason, event string, of func(*registry) *list[func(*Socket, Reason)]) {
+func (s *Socket) farewells(steps []func(), reason Reason, event string,
+	of func(*registry) *list[func(*Socket, Reason)],
+) []func() {
 	for _, r := range s.registries() {
 		for _, l := range read(r, of(r)) {
-			if l.take() {
-				_ = s.guard(event, func() { l.f(s, reason) })
-			}
+			steps = append(steps, func() { _ = s.guard(event, func() { l.f(s, reason) }) })
 		}
 	}
+	return steps
 }
 
 // registries are the places where something about this socket may be

@@ -2,6 +2,7 @@ package socketio
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"sync"
@@ -204,13 +205,13 @@ func (n *Namespace) remove(s *Socket) (left []string) {
 // can end.
 func (n *Namespace) release() { n.server.leave(n) }
 
-func (n *Namespace) roomLimit(s *Socket, count int) error {
-	if limit := n.server.cfg.Limits.Rooms; count > limit {
-		n.server.cfg.Logger.Warn("room limit reached: raise Limits.Rooms if this is meant",
-			"namespace", n.name, "socket", s.id, "limit", limit)
-		return fmt.Errorf("socketio: more than %d rooms for one socket", limit)
-	}
-	return nil
+var errTooManyRooms = errors.New("socketio: too many rooms for one socket")
+
+func (n *Namespace) tooManyRooms(s *Socket) error {
+	limit := n.server.cfg.Limits.Rooms
+	n.server.cfg.Logger.Warn("room limit reached: raise Limits.Rooms if this is meant",
+		"namespace", n.name, "socket", s.id, "limit", limit)
+	return fmt.Errorf("%w: more than %d", errTooManyRooms, limit)
 }
 
 func (n *Namespace) roomsCreated(names []string) { n.toldRooms(names, true) }

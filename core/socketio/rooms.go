@@ -119,14 +119,29 @@ func (r *rooms) delete(s *Socket) (left, gone []string) {
 }
 
 // Join adds the socket to the named rooms and returns the rooms that are new.
-// A socket that is not in the index joins nothing.
-func (r *rooms) Join(s *Socket, names []string) (created []string, ok bool) {
+// It is all or nothing: a socket that is not in the index, or would be in more
+// than limit rooms, joins none.
+func (r *rooms) Join(s *Socket, names []string, limit int) (created []string, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.byID[s.id] != s {
-		return nil, false
+		return nil, ErrDisconnected
 	}
-	return r.join(s, names), true
+	if len(s.in)+len(names) > limit && len(s.in)+r.additional(s, names) > limit {
+		return nil, errTooManyRooms
+	}
+	return r.join(s, names), nil
+}
+
+// additional counts the rooms among names that the socket is not in.
+func (r *rooms) additional(s *Socket, names []string) int {
+	seen := make(map[string]bool, len(names))
+	for _, name := range names {
+		if name != s.id && s.place(r.byName[name]) < 0 {
+			seen[name] = true
+		}
+	}
+	return len(seen)
 }
 
 func (r *rooms) join(s *Socket, names []string) (created []string) {
@@ -201,13 +216,6 @@ func (r *rooms) Of(s *Socket) []string {
 		names = append(names, s.in[i].rm.name)
 	}
 	return names
-}
-
-// Count returns how many rooms a socket is in, its own id not counted.
-func (r *rooms) Count(s *Socket) int {
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	return len(s.in)
 }
 
 // Watched returns what to wait for until the named rooms are heard.

@@ -104,9 +104,9 @@ func (s *Server) start(n *Namespace) {
 // OfPattern returns the family of the namespaces whose whole name, with its
 // leading slash, matches. Families are asked in the order of their making.
 func (s *Server) OfPattern(pattern *regexp.Regexp) *ParentNamespace {
+	whole := regexp.MustCompile(`\A(?:` + pattern.String() + `)\z`) // a group of what has been compiled before
 	return s.OfFunc(func(_ context.Context, name string, _ *Handshake) (bool, error) {
-		at := pattern.FindStringIndex(name)
-		return at != nil && at[0] == 0 && at[1] == len(name), nil
+		return whole.MatchString(name), nil
 	})
 }
 

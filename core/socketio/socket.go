@@ -3,6 +3,7 @@ package socketio
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -143,23 +144,25 @@ func (s *Socket) join(rooms []string) error {
 	s.mu.Lock()
 	if s.state.Load() == statePending {
 		defer s.mu.Unlock()
+		joined := slices.Clone(s.early.rooms)
 		for _, r := range rooms {
-			if r != s.id && !slices.Contains(s.early.rooms, r) {
-				s.early.rooms = append(s.early.rooms, r)
+			if r != s.id && !slices.Contains(joined, r) {
+				joined = append(joined, r)
 			}
 		}
-		return s.ns.roomLimit(s, len(s.early.rooms))
+		if len(joined) > s.conn.server.cfg.Limits.Rooms {
+			return s.ns.tooManyRooms(s)
+		}
+		s.early.rooms = joined
+		return nil
 	}
 	s.mu.Unlock()
-	if err := s.ns.roomLimit(s, s.ns.rooms.Count(s)+len(rooms)); err != nil {
-		return err
-	}
-	created, ok := s.ns.rooms.Join(s, rooms)
-	if !ok {
-		return ErrDisconnected
+	created, err := s.ns.rooms.Join(s, rooms, s.conn.server.cfg.Limits.Rooms)
+	if errors.Is(err, errTooManyRooms) {
+		return s.ns.tooManyRooms(s)
 	}
 	s.ns.roomsCreated(created)
-	return nil
+	return err
 }
 
 // Leave takes the socket out of rooms. It stays in the room of its own id.
