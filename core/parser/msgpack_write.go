@@ -21,6 +21,9 @@ func AppendMsgpack(dst []byte, p Payload) ([]byte, error) {
 	if p.JSON == nil {
 		return append(dst, mpNil), nil
 	}
+	if uint64(len(p.JSON)) > math.MaxUint32 {
+		return dst, fmt.Errorf("%w: %d bytes", ErrTooLarge, len(p.JSON))
+	}
 	if err := validate(p.JSON, unlimited); err != nil {
 		return dst, err
 	}
@@ -95,7 +98,7 @@ func (w *msgpackWriter) write(dst []byte) ([]byte, error) {
 		case '[', '{':
 			if len(w.holes) > 0 && w.holes[0].start == i {
 				data := w.attachments[w.holes[0].num]
-				if len(data) > math.MaxUint32 {
+				if uint64(len(data)) > math.MaxUint32 {
 					return nil, fmt.Errorf("%w: attachment of %d bytes", ErrTooLarge, len(data))
 				}
 				dst = append(appendHeader(dst, mpBin8, 0, len(data)), data...)
