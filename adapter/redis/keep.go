@@ -33,7 +33,6 @@ func (s *subscriber) keep() {
 type plan struct {
 	pubsub                                           *redis.PubSub
 	subscribe, psubscribe, unsubscribe, punsubscribe []string
-	removed                                          []*group
 	fence                                            bool
 }
 
@@ -42,9 +41,9 @@ type plan struct {
 func (s *subscriber) plan(health bool) plan {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	p := plan{pubsub: s.pubsub, removed: s.removed, fence: health && s.connected}
-	s.removed = nil
-	for _, g := range p.removed {
+	p := plan{pubsub: s.pubsub, fence: health && s.connected || len(s.removed) > 0}
+	for _, g := range s.removed {
+		g.from = s.fence + 1
 		for _, sub := range g.subs {
 			// The name may have been taken again by a group that was added since;
 			// it is subscribed below, after it was unsubscribed.
@@ -53,6 +52,8 @@ func (s *subscriber) plan(health bool) plan {
 			}
 		}
 	}
+	s.leaving = append(s.leaving, s.removed...)
+	s.removed = nil
 	for g := range s.groups {
 		asked := false
 		for _, sub := range g.subs {
@@ -79,9 +80,6 @@ func split(sub *subscription, channels, patterns []string) (c, p []string) {
 func (s *subscriber) reconcile(health bool) {
 	p := s.plan(health)
 	err := s.write(&p)
-	for _, g := range p.removed {
-		close(g.gone)
-	}
 	if err != nil && s.ctx.Err() == nil {
 		s.broke(err)
 		time.AfterFunc(mostBackoff, s.signal) // for what was not written; needs no end

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -55,7 +57,8 @@ type subscriber struct {
 	pubsub    *redis.PubSub
 	byName    map[string]*subscription
 	groups    map[*group]struct{}
-	removed   []*group      // to be told when they are unsubscribed
+	removed   []*group      // to be unsubscribed
+	leaving   []*group      // the commands for that are written
 	fence     uint64        // the last that was written
 	valid     uint64        // earlier ones are worthless
 	asked     time.Time     // when the oldest unanswered fence was written
@@ -80,11 +83,11 @@ type subscription struct {
 type group struct {
 	listener listener
 	subs     []*subscription
-	from     uint64        // fences from here on prove it; 0: not asked for yet
+	from     uint64        // fences from here on prove what was written for it; 0: nothing was
 	stands   bool          // ready is closed
 	stood    bool          // it did before
 	ready    chan struct{} // closed while all subscriptions stand
-	gone     chan struct{} // closed when Redis was told to forget them
+	gone     chan struct{} // closed when nothing of it is subscribed any more
 }
 
 func newSubscriber(client redis.UniversalClient, r *reporter) *subscriber {
@@ -125,7 +128,7 @@ func (s *subscriber) add(l listener, pattern string, channels ...string) (*group
 	return g, nil
 }
 
-// remove unsubscribes. g.gone is closed when Redis was told.
+// remove unsubscribes. g.gone is closed when Redis has done it.
 func (s *subscriber) remove(g *group) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -226,12 +229,10 @@ func (s *subscriber) close() {
 	}
 	s.wg.Wait()
 	s.mu.Lock()
-	removed := s.removed
+	defer s.mu.Unlock()
+	s.leaving = append(s.leaving, s.removed...)
 	s.removed = nil
-	s.mu.Unlock()
-	for _, g := range removed {
-		close(g.gone)
-	}
+	s.release(math.MaxUint64)
 }
 
 func (s *subscriber) current() *redis.PubSub {
@@ -365,6 +366,7 @@ func (s *subscriber) broke(err error) {
 			g.ready = make(chan struct{})
 		}
 	}
+	s.release(math.MaxUint64) // a new connection does not have what was to leave
 	s.mu.Unlock()
 	s.report.trouble("subscriptions are lost", err)
 }
@@ -391,6 +393,7 @@ func (s *subscriber) pong(payload string) {
 		s.mended = make(chan struct{})
 	}
 	standing := s.proven(fence)
+	s.release(fence)
 	s.mu.Unlock()
 	if lost {
 		s.report.resubscribed.Add(1)
@@ -422,4 +425,15 @@ func (s *subscriber) proven(fence uint64) (standing []func()) {
 		standing = append(standing, func() { g.listener.subscribed(resumed) })
 	}
 	return standing
+}
+
+// release tells the groups that have left, as the fence proves.
+func (s *subscriber) release(fence uint64) {
+	s.leaving = slices.DeleteFunc(s.leaving, func(g *group) bool {
+		left := g.from <= fence
+		if left {
+			close(g.gone)
+		}
+		return left
+	})
 }
