@@ -20,8 +20,12 @@ type Limits struct {
 	MaxNamespace int
 }
 
+// DefaultMaxAttachments is how many binary values a packet of the default codec
+// may hold unless Limits say otherwise. JavaScript clients have the same limit.
+const DefaultMaxAttachments = 10
+
 const (
-	defaultMaxAttachments = 10
+	defaultMaxAttachments = DefaultMaxAttachments
 	defaultMaxPacketBytes = 4_000_000
 	defaultMaxDepth       = 512
 	defaultMaxNamespace   = 255

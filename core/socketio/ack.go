@@ -72,7 +72,7 @@ func ackContext(ctx context.Context, timeout time.Duration) (context.Context, co
 
 // emitWithAck sends an event and waits for the client's answer.
 func (s *Socket) emitWithAck(ctx context.Context, timeout time.Duration, event string, args []any) (Args, error) {
-	payload, err := encodeEvent(event, args)
+	payload, err := s.conn.server.encodeEvent(event, args)
 	if err != nil {
 		return Args{}, err
 	}

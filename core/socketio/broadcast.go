@@ -122,7 +122,7 @@ func (o BroadcastOperator) packet(event string, args []any) (*parser.Packet, err
 	if o.ns == nil {
 		return nil, ErrClosed
 	}
-	payload, err := encodeEvent(event, args)
+	payload, err := o.ns.server.encodeEvent(event, args)
 	if err != nil {
 		return nil, err
 	}

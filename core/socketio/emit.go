@@ -75,7 +75,7 @@ func (o SocketOperator) Timeout(d time.Duration) SocketOperator { o.timeout = d;
 
 // Emit is Socket.Emit with the operator's modifiers.
 func (o SocketOperator) Emit(event string, args ...any) error {
-	payload, err := encodeEvent(event, args)
+	payload, err := o.socket.conn.server.encodeEvent(event, args)
 	if err != nil {
 		return err
 	}
@@ -113,13 +113,17 @@ func (o SocketOperator) Except(rooms ...string) BroadcastOperator {
 func (o SocketOperator) Local() BroadcastOperator { return o.Broadcast().Local() }
 
 // encodeEvent encodes an event that the application emits.
-func encodeEvent(event string, args []any) (parser.Payload, error) {
+func (s *Server) encodeEvent(event string, args []any) (parser.Payload, error) {
 	if parser.Reserved(event) {
 		return parser.Payload{}, fmt.Errorf("%w: %q", ErrReservedEvent, event)
 	}
 	a, err := parser.MakeEvent(event, args...)
 	if err != nil {
 		return parser.Payload{}, fmt.Errorf("socketio: encode event %q: %w", event, err)
+	}
+	if n := len(a.EventPayload().Attachments); n > s.maxAttachments {
+		return parser.Payload{}, fmt.Errorf("socketio: event %q holds %d binary values and clients close the connection at more than %d: "+
+			"send fewer, or raise Limits.Parser.MaxAttachments if your clients take more: %w", event, n, s.maxAttachments, parser.ErrTooMany)
 	}
 	return a.EventPayload(), nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"regexp"
 	"strings"
@@ -27,6 +28,8 @@ type Server struct {
 	conns   connections
 	closing atomic.Bool
 
+	maxAttachments int // of an event that is emitted
+
 	mu         sync.Mutex // guards the following
 	namespaces map[string]*Namespace
 	parents    []*ParentNamespace
@@ -41,6 +44,7 @@ func New(cfg Config) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{cfg: cfg, namespaces: make(map[string]*Namespace)}
+	s.maxAttachments = maxAttachments(&cfg)
 	s.engine, err = engineio.New(cfg.Engine, func(session *engineio.Session) engineio.Handler {
 		c := newConn(s, session)
 		s.conns.add(c)
@@ -250,6 +254,20 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	}
 	// Closing namespaces may have ended what still waited for other nodes.
 	return errors.Join(err, s.tasks.Wait(ctx))
+}
+
+// maxAttachments is how many binary values an event may hold: clients with the
+// default parser close the connection when there are more, msgpack has no
+// limit.
+func maxAttachments(cfg *Config) int {
+	switch limit := cfg.Limits.Parser.MaxAttachments; {
+	case limit < 0 || cfg.Parser.Name() != parser.JSON().Name():
+		return math.MaxInt
+	case limit == 0:
+		return parser.DefaultMaxAttachments
+	default:
+		return limit
+	}
 }
 
 // encode makes the packet's frames, once for any number of connections.
