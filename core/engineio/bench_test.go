@@ -161,7 +161,7 @@ func TestAdvisoryW7IdleSessionsHoldNoReadBuffer(t *testing.T) {
 		time.Sleep(time.Millisecond)
 	}
 	heapAfter, stackAfter := footprint()
-	if each := (heapAfter - heap + stackAfter - stack) / n; each > 8<<10 {
+	if each := (heapAfter - heap + stackAfter - stack) / n; each > 14<<10 { // a read buffer alone is 16 KiB
 		t.Errorf("an idle session holds %.0f bytes", each)
 	}
 	runtime.KeepAlive(conns)

@@ -237,7 +237,7 @@ func limitCases() (cases []wsCase) {
 	}
 	return []wsCase{
 		{"fragments as long as allowed", frames(clientFrame(false, opBinary, half), clientFrame(true, opContinuation, half)), echoed(make([]byte, caseLimit), opBinary), 0},
-		{"fragments one byte too long", frames(clientFrame(false, opBinary, half), clientFrame(true, opContinuation, append(half, 0))), nil, codeTooBig},
+		{"fragments one byte too long", frames(clientFrame(false, opBinary, half), clientFrame(true, opContinuation, make([]byte, len(half)+1))), nil, codeTooBig},
 		{"fragment after a full message", frames(clientFrame(false, opBinary, make([]byte, caseLimit)), clientFrame(true, opContinuation, []byte{0})), nil, codeTooBig},
 		{"too many empty fragments", frames(over...), nil, codePolicy},
 		{"limit counts each message anew", frames(clientFrame(true, opBinary, make([]byte, caseLimit)), clientFrame(true, opBinary, make([]byte, caseLimit))), []wsFrame{{opBinary, make([]byte, caseLimit)}, {opBinary, make([]byte, caseLimit)}}, 0},

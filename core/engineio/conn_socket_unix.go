@@ -3,6 +3,7 @@
 package engineio
 
 import (
+	"errors"
 	"io"
 	"net"
 	"sync"
@@ -67,7 +68,7 @@ func (c *socketConn) readReady(fd uintptr) bool {
 	c.buf = socketBuffers.Get().(*[socketBufferSize]byte)
 	for {
 		c.n, c.err = syscall.Read(int(fd), c.buf[:])
-		if c.err != syscall.EINTR {
+		if !errors.Is(c.err, syscall.EINTR) {
 			break
 		}
 	}
@@ -77,7 +78,7 @@ func (c *socketConn) readReady(fd uintptr) bool {
 	if c.err != nil {
 		c.release()
 	}
-	if c.err == syscall.EAGAIN {
+	if errors.Is(c.err, syscall.EAGAIN) {
 		c.err = nil
 		return false
 	}
@@ -141,14 +142,14 @@ var socketWrites = sync.Pool{New: func() any {
 func (w *socketWrite) ready(fd uintptr) bool {
 	for {
 		w.n, w.err = syscall.Write(int(fd), w.p)
-		if w.err != syscall.EINTR {
+		if !errors.Is(w.err, syscall.EINTR) {
 			break
 		}
 	}
 	if w.err != nil {
 		w.n = 0
 	}
-	if w.err == syscall.EAGAIN {
+	if errors.Is(w.err, syscall.EAGAIN) {
 		w.err = nil
 		return !w.wait
 	}

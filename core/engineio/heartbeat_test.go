@@ -283,3 +283,24 @@ func TestBodyTimeoutEndsASlowPost(t *testing.T) {
 		}
 	})
 }
+
+func TestWriteTimeoutEndsAnAnswerNobodyReads(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := serve(t, engineio.Config{PingInterval: time.Hour}, overPipe, nil)
+		p := f.openPolling()
+		c, err := f.dial()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		p.rec.Send(text("nobody reads this"))
+		began := time.Now()
+		if _, err := c.Write([]byte("GET /engine.io/?" + p.query() + " HTTP/1.1\r\nHost: a\r\n\r\n")); err != nil {
+			t.Fatal(err)
+		}
+		<-p.rec.closed
+		if d := time.Since(began); d != 30*time.Second || p.rec.reason != engineio.ReasonTransportError {
+			t.Errorf("closed %q after %v, want transport error after 30s", p.rec.reason, d)
+		}
+	})
+}

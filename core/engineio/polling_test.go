@@ -2,6 +2,7 @@ package engineio_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -204,7 +205,7 @@ func TestPollingCloseFlushesOverSeveralPolls(t *testing.T) {
 	p.rec.Send(text("12345678"))
 	p.rec.Send(text("abcdefgh"))
 	p.rec.Close()
-	if err := p.rec.Send(text("late")); err != engineio.ErrClosed {
+	if err := p.rec.Send(text("late")); !errors.Is(err, engineio.ErrClosed) {
 		t.Errorf("Send after Close = %v, want ErrClosed", err)
 	}
 	p.expectPoll("412345678")
@@ -218,10 +219,10 @@ func TestPollingSlowConsumerIsClosed(t *testing.T) {
 	if err := p.rec.Send(text(strings.Repeat("x", 5000))); err != nil {
 		t.Fatalf("a single large batch = %v, want it accepted", err)
 	}
-	if err := p.rec.Send(text("x")); err != engineio.ErrSlowConsumer {
+	if err := p.rec.Send(text("x")); !errors.Is(err, engineio.ErrSlowConsumer) {
 		t.Fatalf("Send = %v, want ErrSlowConsumer", err)
 	}
-	if r := p.rec.waitClosed(t); r != engineio.ReasonTransportError || p.rec.err != engineio.ErrSlowConsumer {
+	if r := p.rec.waitClosed(t); r != engineio.ReasonTransportError || !errors.Is(p.rec.err, engineio.ErrSlowConsumer) {
 		t.Errorf("closed %q %v", r, p.rec.err)
 	}
 	if n := f.Stats().SlowConsumers; n != 1 {
@@ -258,7 +259,7 @@ func TestPollingDrainedWaitsForThePoll(t *testing.T) {
 	p.rec.Send(text("x"))
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if err := p.rec.Drained(ctx); err != context.Canceled {
+	if err := p.rec.Drained(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("Drained = %v, want the context's error", err)
 	}
 	done := make(chan error, 1)
@@ -270,7 +271,7 @@ func TestPollingDrainedWaitsForThePoll(t *testing.T) {
 	p.rec.Send(text("y"))
 	go func() { done <- p.rec.Drained(context.Background()) }() // ends with the session
 	p.rec.CloseNow(engineio.ReasonForcedClose, nil)
-	if err := <-done; err != engineio.ErrClosed {
+	if err := <-done; !errors.Is(err, engineio.ErrClosed) {
 		t.Errorf("Drained of a closed session = %v", err)
 	}
 }

@@ -123,7 +123,7 @@ func TestSlowConsumerIsBoundedInBytes(t *testing.T) {
 		if r := rec.waitClosed(t); r != engineio.ReasonTransportError || !errors.Is(rec.err, engineio.ErrSlowConsumer) {
 			t.Errorf("closed %q %v", r, rec.err)
 		}
-		if err := rec.Send(b); err != engineio.ErrClosed {
+		if err := rec.Send(b); !errors.Is(err, engineio.ErrClosed) {
 			t.Errorf("Send after that = %v, want ErrClosed", err)
 		}
 		if n := f.Stats().SlowConsumers; n != 1 {
@@ -249,7 +249,7 @@ func TestCloseNowDropsWhatIsPending(t *testing.T) {
 		if code := w.closeCode(); code != codePlain {
 			t.Errorf("close code %d", code)
 		}
-		if r := rec.waitClosed(t); r != engineio.ReasonTransportError || rec.err != cause {
+		if r := rec.waitClosed(t); r != engineio.ReasonTransportError || !errors.Is(rec.err, cause) {
 			t.Errorf("closed %q %v", r, rec.err)
 		}
 	})

@@ -124,11 +124,17 @@ func (srv *Server) openPolling(w http.ResponseWriter, r *http.Request, s *Sessio
 }
 
 func (srv *Server) openWebSocket(w http.ResponseWriter, r *http.Request, q query, s *Session) *Error {
+	opened := false
+	defer func() {
+		if !opened { // refused, or a hook of the application has panicked
+			srv.unregister(s)
+		}
+	}()
 	c, early, err := srv.hijack(w, r, true)
 	if err != nil {
-		srv.unregister(s)
 		return err
 	}
+	opened = true
 	t := newWebSocket(s, c, q.base64)
 	t.current = true
 	srv.running.Add(1)
@@ -269,9 +275,15 @@ func (srv *Server) forget(s *Session, reason Reason, err error) {
 func (srv *Server) panicked(s *Session, value any, stack []byte) {
 	srv.counters.panics.Add(1)
 	srv.cfg.Logger.Error("panic in engine.io callback", "panic", value, "stack", string(stack))
-	if srv.cfg.OnPanic != nil {
-		srv.cfg.OnPanic(s, value, stack)
+	if srv.cfg.OnPanic == nil {
+		return
 	}
+	defer func() {
+		if v := recover(); v != nil {
+			srv.cfg.Logger.Error("panic in engine.io OnPanic", "panic", v)
+		}
+	}()
+	srv.cfg.OnPanic(s, value, stack)
 }
 
 // Len returns the number of sessions.

@@ -3,7 +3,10 @@ package engineio_test
 import (
 	"context"
 	"errors"
+	"io"
+	"log"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -144,6 +147,29 @@ func TestPanicsEndOneSessionOnly(t *testing.T) {
 			other.write(clientFrame(true, opClose, nil))
 		})
 	}
+}
+
+func TestPanicsInHooksLeaveNothingBehind(t *testing.T) {
+	cfg := engineio.Config{Headers: func(_ http.Header, r *http.Request) {
+		if r.URL.Query().Has("panic") {
+			panic("in a hook")
+		}
+	}}
+	f := serve(t, cfg, func(f *fixture) {
+		f.http.ErrorLog = log.New(io.Discard, "", 0) // net/http reports the panic
+		overTCP(f)
+	}, nil)
+	c, err := f.dial()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	_, _ = io.WriteString(c, upgradeRequest("EIO=4&transport=websocket&panic=1"))
+	_, _ = io.ReadAll(c)
+	if n := f.Len(); n != 0 {
+		t.Errorf("%d sessions left", n)
+	}
+	f.openWebSocket()
 }
 
 type panicky struct{ where string }
@@ -359,5 +385,45 @@ func TestNoDeliveryBeginsAfterTheClose(t *testing.T) {
 		w.write(frames(clientFrame(true, opText, []byte("4a")), clientFrame(true, opText, []byte("4b")), clientFrame(true, opText, []byte("4c"))))
 		rec.waitClosed(t)
 		w.write(clientFrame(true, opClose, nil))
+	})
+}
+
+func TestBlockedHandlerStopsTheClientAndLosesNothing(t *testing.T) {
+	eachDriver(t, func(t *testing.T, over option) {
+		release := make(chan struct{})
+		var next atomic.Int64
+		f := serve(t, engineio.Config{}, over, func(r *recorder) {
+			r.onMessage = func(m engineio.Message) {
+				<-release
+				if want := strconv.FormatInt(next.Add(1)-1, 10); !strings.HasPrefix(string(m.Data), want+" ") {
+					t.Errorf("message %.10q, want %s", m.Data, want)
+				}
+			}
+		})
+		w, _ := f.openWebSocket()
+		filler := strings.Repeat("x", 100_000)
+		const total = 300 // 30 MB: far more than the kernel keeps
+		written := make(chan struct{})
+		var sent atomic.Int64
+		go func() { // ends with the last message
+			defer close(written)
+			for i := range total {
+				w.send("4" + strconv.Itoa(i) + " " + filler)
+				sent.Add(1)
+			}
+		}()
+		last := int64(-1)
+		for n := sent.Load(); n != last; n = sent.Load() { // until the client makes no progress
+			last = n
+			time.Sleep(50 * time.Millisecond)
+		}
+		if n := sent.Load(); n == total {
+			t.Error("all was read though the handler is blocked")
+		}
+		close(release)
+		<-written
+		for next.Load() < total {
+			time.Sleep(time.Millisecond)
+		}
 	})
 }
