@@ -18,7 +18,12 @@ const mixes = {
   node: [["node", "node", "node"]],
 }[subject];
 
+const { ADAPTER = "classic" } = process.env;
+
 for (const kinds of mixes) {
+  const noRoomList =
+    ADAPTER !== "classic" && kinds.includes("node") && "the reference lists rooms with the classic adapter only";
+
   describe(kinds.join(" + "), { skip: noRedis }, () => {
     let cluster;
     before(async () => (cluster = await Cluster.start(kinds)));
@@ -26,7 +31,8 @@ for (const kinds of mixes) {
 
     for (const kind of new Set(kinds)) {
       describe(`asked of a ${kind} node`, () => {
-        const t = { cluster: () => cluster, origin: kinds.indexOf(kind), askedOfDunlin: askedOfDunlin(kind) };
+        const origin = kinds.indexOf(kind);
+        const t = { cluster: () => cluster, origin, askedOfDunlin: askedOfDunlin(kind), noRoomList };
         for (const cases of [broadcasts, requests, names]) describe(cases.name, () => cases(t));
       });
     }

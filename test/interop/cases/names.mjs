@@ -76,4 +76,14 @@ export function names({ cluster, origin }) {
     }
     await Promise.all(crowds.slice(1).map((each) => each.disperse()));
   });
+
+  test("reaches a dynamic namespace in which the node asked has no sockets", async () => {
+    const nsp = `/dyn-${process.hrtime.bigint()}`;
+    const member = await crowd.at(far).enter(nsp);
+    await member.request("join", "red");
+    await asking.op("emit", { nsp, event: "all", args: [1] });
+    await asking.op("emit", { nsp, rooms: ["red"], event: "room", args: [2] });
+    assert.deepEqual(await member.receive("all"), [[1]]);
+    assert.deepEqual(await member.receive("room"), [[2]]);
+  });
 }

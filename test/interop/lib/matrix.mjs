@@ -4,13 +4,13 @@ import { Server } from "./server.mjs";
 
 /**
  * Runs the defined tests for every client release over every transport,
- * against one server.
+ * against one server that is started with the options.
  *
  * @param {(t: {release: string, transport: string, dial: Function, connect: Function, server: () => Server}) => void} define
  */
-export function everyClient(define, env) {
+export function everyClient(define, options) {
   let server;
-  before(async () => (server = await Server.start({ env })));
+  before(async () => (server = await Server.start(options)));
   after(() => server.stop());
 
   for (const release of Object.keys(releases)) {

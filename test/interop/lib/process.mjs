@@ -9,6 +9,7 @@ for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.e
 
 /** Program is a child process whose output is kept. */
 export class Program {
+  #stdout = [];
   #stderr = "";
   #exited;
 
@@ -17,12 +18,17 @@ export class Program {
     this.child = spawn(command, args, { ...options, stdio: ["ignore", "pipe", "pipe"] });
     children.add(this.child);
     this.child.stderr.setEncoding("utf8").on("data", (text) => (this.#stderr += text));
-    this.lines = createInterface(this.child.stdout);
+    this.lines = createInterface(this.child.stdout).on("line", (line) => this.#stdout.push(line));
     // "close" comes after "exit", when all output has been read.
     this.#exited = new Promise((resolve) => {
       this.child.once("error", (error) => resolve({ error }));
       this.child.once("close", (code, signal) => resolve({ code, signal }));
     }).finally(() => children.delete(this.child));
+  }
+
+  /** The lines written to stdout so far. */
+  get stdout() {
+    return this.#stdout;
   }
 
   /** Everything written to stderr so far. */
