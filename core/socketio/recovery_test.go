@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -51,11 +52,13 @@ func (tr *tracker) auth() map[string]any {
 func recovering(t *testing.T, r socketio.Recovery) (srv *siotest.Server, state func(name string) socketio.RecoveryState) {
 	t.Helper()
 	srv = siotest.NewServer(t, socketio.Config{Recovery: r})
-	states := make(map[string]socketio.RecoveryState)
-	srv.OnConnect(func(s *socketio.Socket) { states[s.Handshake().Query.Get("name")] = s.Recovery() })
+	var states sync.Map
+	srv.OnConnect(func(s *socketio.Socket) { states.Store(s.Handshake().Query.Get("name"), s.Recovery()) })
 	return srv, func(name string) socketio.RecoveryState {
 		synctest.Wait()
-		return states[name]
+		v, _ := states.Load(name)
+		state, _ := v.(socketio.RecoveryState)
+		return state
 	}
 }
 

@@ -1,0 +1,338 @@
+package socketio_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/dunlin-io/dunlin/adapter/memory"
+	"github.com/dunlin-io/dunlin/core/cluster"
+	"github.com/dunlin-io/dunlin/core/socketio"
+	"github.com/dunlin-io/dunlin/test/siotest"
+)
+
+func TestFetchSocketsDescribesAllNodes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHall(t)
+		type data struct{ Name string }
+		if err := h.socket(t, 5).SetData(data{"five"}); err != nil {
+			t.Fatal(err)
+		}
+		with := h.Dial(1, siotest.Options{Auth: map[string]int{"n": 7}})
+		socketOf(t, h.Server(1), with).Join("even")
+		found, err := h.Server(0).Except("low").FetchSockets(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		byID := map[string]*socketio.RemoteSocket{}
+		for _, s := range found {
+			byID[s.ID] = s
+		}
+		if len(found) != 4 || len(byID) != 4 {
+			t.Fatalf("%d sockets were found", len(found))
+		}
+		five := byID[h.id(5)]
+		var d data
+		if err := five.ScanData(&d); err != nil || d.Name != "five" || five.Node != siotest.NodeID(2) {
+			t.Errorf("data %+v, %v, node %q", d, err, five.Node)
+		}
+		if !slices.Equal(five.Rooms, []string{h.id(5), "all"}) {
+			t.Errorf("Rooms = %q", five.Rooms)
+		}
+		none := data{"untouched"}
+		if err := byID[h.id(3)].ScanData(&none); err != nil || none.Name != "untouched" {
+			t.Errorf("ScanData without data: %+v, %v", none, err)
+		}
+		remote := byID[with.ID()]
+		if scan[struct{ N int }](t, remote.Handshake.Auth).N != 7 || remote.Handshake.Query.Get("EIO") != "4" {
+			t.Errorf("Handshake = %+v", remote.Handshake)
+		}
+		if !remote.Handshake.RemoteAddr.Addr().IsLoopback() || remote.Handshake.Time.IsZero() {
+			t.Errorf("Handshake = %+v", remote.Handshake)
+		}
+		for name, op := range map[string]socketio.BroadcastOperator{
+			"local": h.Server(0).Local(), "one": h.Server(0).To(h.id(4)), "nobody": h.Server(0).To(),
+		} {
+			want := map[string]int{"local": 2, "one": 1, "nobody": 0}[name]
+			if found, err := op.FetchSockets(t.Context()); err != nil || len(found) != want {
+				t.Errorf("%s: %d sockets, %v; want %d", name, len(found), err, want)
+			}
+		}
+	})
+}
+
+func TestRemoteSocketActsOnItsSocketWhereverItIs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHall(t)
+		fetch := func(i int) *socketio.RemoteSocket {
+			found, err := h.Server(0).To(h.id(i)).FetchSockets(t.Context())
+			if err != nil || len(found) != 1 {
+				t.Fatalf("%d sockets, %v", len(found), err)
+			}
+			return found[0]
+		}
+		for _, i := range []int{1, 4} { // here and elsewhere
+			c := h.clients[i]
+			r := fetch(i)
+			emit(t, r.Emit("hi", i))
+			c.Expect("hi", i)
+			answer(c, "q", i)
+			if args, err := r.EmitWithAck(t.Context(), "q"); err != nil || scan[int](t, args) != i {
+				t.Errorf("EmitWithAck = %v", err)
+			}
+			if n, err := socketio.Call[int](t.Context(), r, "q"); err != nil || n != i {
+				t.Errorf("Call = %d, %v", n, err)
+			}
+			emit(t, r.Join("new", "newer"))
+			emit(t, r.Leave("all", "newer"))
+			synctest.Wait()
+			if got := h.socket(t, i).Rooms(); !slices.Contains(got, "new") || slices.Contains(got, "newer") || slices.Contains(got, "all") {
+				t.Errorf("Rooms() = %q", got)
+			}
+			start := time.Now()
+			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+			if _, err := r.EmitWithAck(ctx, "silence"); err == nil || errors.Is(err, socketio.ErrDisconnected) || time.Since(start) != 2*time.Second {
+				t.Errorf("EmitWithAck without answer: %v after %v", err, time.Since(start))
+			}
+			cancel()
+			emit(t, r.Disconnect())
+			c.ExpectDisconnect("io server disconnect")
+			synctest.Wait()
+			start = time.Now()
+			if _, err := r.EmitWithAck(t.Context(), "q"); !errors.Is(err, socketio.ErrDisconnected) || time.Since(start) != 0 {
+				t.Errorf("EmitWithAck of who has left: %v after %v", err, time.Since(start))
+			}
+			emit(t, r.Emit("nobody"))
+		}
+		emit(t, fetch(5).DisconnectConn())
+		h.clients[5].Session().ExpectEnd("transport close")
+	})
+}
+
+func TestSocketsJoinLeaveAndDisconnectOnAllNodes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHall(t)
+		count := func(room string) int {
+			synctest.Wait()
+			found, err := h.Server(0).To(room).FetchSockets(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			return len(found)
+		}
+		emit(t, h.Server(1).To("even").SocketsJoin("x", "y"))
+		if x, y := count("x"), count("y"); x != 3 || y != 3 {
+			t.Errorf("%d in x, %d in y", x, y)
+		}
+		emit(t, h.Server(2).Except("low").SocketsLeave("x"))
+		if x := count("x"); x != 2 {
+			t.Errorf("%d in x", x)
+		}
+		emit(t, h.Server(0).Local().SocketsJoin("here"))
+		if n := count("here"); n != 2 {
+			t.Errorf("%d in here", n)
+		}
+		emit(t, h.Server(0).SocketsJoin()) // nothing to do
+		emit(t, h.Server(0).To().SocketsJoin("x"))
+		emit(t, h.Server(0).To().DisconnectSockets())
+		if x := count("x"); x != 2 {
+			t.Errorf("%d in x", x)
+		}
+
+		// Local effects have happened when the call returns.
+		emit(t, h.socket(t, 0).Broadcast().SocketsJoin("at once"))
+		if !slices.Contains(h.socket(t, 1).Rooms(), "at once") {
+			t.Error("a local socket has not joined when SocketsJoin returned")
+		}
+
+		emit(t, h.Server(0).To("low").DisconnectSockets())
+		for i, c := range h.clients {
+			if i < 3 {
+				c.ExpectDisconnect("io server disconnect")
+				if ended := c.Session().Ended(); ended != "" {
+					t.Errorf("the connection of %d was ended: %s", i, ended)
+				}
+			}
+		}
+		emit(t, h.Server(0).DisconnectConns())
+		for _, c := range h.clients[3:] {
+			c.ExpectDisconnect("io server disconnect")
+			c.Session().ExpectEnd("transport close")
+		}
+		synctest.Wait()
+		for _, srv := range h.Servers() {
+			if srv.Len() != 0 {
+				t.Errorf("%d sockets are left", srv.Len())
+			}
+		}
+	})
+}
+
+func TestRoomsOfTheCluster(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHall(t)
+		h.socket(t, 4).Join("only there")
+		names, err := h.Server(0).Rooms(t.Context())
+		slices.Sort(names)
+		want := []string{"all", "even", "low", "only there"}
+		for i := range h.clients {
+			want = append(want, h.id(i))
+		}
+		slices.Sort(want)
+		if err != nil || !slices.Equal(names, want) {
+			t.Errorf("Rooms = %q, %v; want %q", names, err, want)
+		}
+	})
+}
+
+// mute is a member of the cluster that hears everything and answers nothing.
+type mute struct{}
+
+func (mute) Receive(cluster.Message) {}
+func (mute) HasRoom(string) bool     { return true }
+func (mute) Subscribed(bool)         {}
+
+func openMute(t *testing.T, hub *memory.Hub, name cluster.NodeID) {
+	t.Helper()
+	link := hub.Open("/", name, mute{})
+	t.Cleanup(func() {
+		if err := link.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestNodeThatDoesNotAnswerIsNamed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHall(t)
+		openMute(t, h.Hub(), "mute")
+		for i, c := range h.clients {
+			answer(c, "q", i)
+		}
+		for _, srv := range h.Servers() {
+			srv.OnServerSide("ping", func(ev *socketio.ServerEvent) { _ = ev.Ack("pong") })
+		}
+		check := func(name string, n, want, expected, received int, err error, start time.Time, wait time.Duration) {
+			t.Helper()
+			var partial *socketio.PartialError
+			if n != want || !errors.As(err, &partial) {
+				t.Fatalf("%s: %d results, %v", name, n, err)
+			}
+			if partial.Expected != expected || partial.Received != received || !slices.Equal(partial.Missing, []cluster.NodeID{"mute"}) {
+				t.Errorf("%s: %+v", name, partial)
+			}
+			if took := time.Since(start); took != wait {
+				t.Errorf("%s took %v, want %v", name, took, wait)
+			}
+		}
+		start := time.Now()
+		found, err := h.Server(0).FetchSockets(t.Context())
+		check("FetchSockets", len(found), 6, 3, 2, err, start, 5*time.Second)
+		start = time.Now()
+		found, err = h.Server(0).Timeout(time.Second).FetchSockets(t.Context())
+		check("FetchSockets with Timeout", len(found), 6, 3, 2, err, start, time.Second)
+		start = time.Now()
+		names, err := h.Server(0).Rooms(t.Context())
+		check("Rooms", len(names), 9, 3, 2, err, start, 5*time.Second)
+		start = time.Now()
+		replies, err := h.Server(0).ServerSideEmitWithAck(t.Context(), "ping")
+		check("ServerSideEmitWithAck", len(replies), 2, 3, 2, err, start, 5*time.Second)
+		start = time.Now()
+		replies, err = h.Server(0).Timeout(2*time.Second).EmitWithAck(t.Context(), "q")
+		check("EmitWithAck", len(replies), 6, 7, 6, err, start, 2*time.Second)
+		start = time.Now()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		found, err = h.Server(0).To("even").FetchSockets(ctx)
+		check("FetchSockets with ctx", len(found), 3, 3, 2, err, start, time.Second)
+	})
+}
+
+func TestNodeThatLeavesIsNotWaitedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHall(t)
+		h.Server(2).OnServerSide("ping", func(ev *socketio.ServerEvent) {}) // never answers
+		h.Server(1).OnServerSide("ping", func(ev *socketio.ServerEvent) { _ = ev.Ack() })
+		time.AfterFunc(time.Second, func() { _ = h.Server(2).Shutdown(context.Background()) })
+		start := time.Now()
+		replies, err := h.Server(0).ServerSideEmitWithAck(t.Context(), "ping")
+		if took := time.Since(start); took != time.Second {
+			t.Errorf("took %v", took)
+		}
+		var partial *socketio.PartialError
+		if len(replies) != 1 || err != nil && !errors.As(err, &partial) {
+			t.Errorf("%d replies, %v", len(replies), err)
+		}
+		if found, err := h.Server(0).FetchSockets(t.Context()); err != nil || len(found) != 4 {
+			t.Errorf("afterwards: %d sockets, %v", len(found), err)
+		}
+	})
+}
+
+func TestServerSideEventsReachTheOtherNodesInOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := siotest.NewCluster(t, 3)
+		var log [3]journal
+		for i, srv := range c.Servers() {
+			srv.OnServerSide("n", func(ev *socketio.ServerEvent) {
+				if ev.WantsAck() || ev.From != siotest.NodeID(0) || ev.Namespace != srv.Namespace {
+					t.Errorf("%+v", ev)
+				}
+				log[i].note(scan[string](t, ev))
+			})
+		}
+		for _, n := range []string{"a", "b", "c"} {
+			emit(t, c.Server(0).ServerSideEmit("n", n, []byte{1}))
+		}
+		log[0].expect(t)
+		log[1].expect(t, "a", "b", "c")
+		log[2].expect(t, "a", "b", "c")
+		for _, name := range []string{"connect", "connection", "new_namespace"} {
+			if err := c.Server(0).ServerSideEmit(name); !errors.Is(err, socketio.ErrReservedEvent) {
+				t.Errorf("ServerSideEmit(%q) = %v", name, err)
+			}
+		}
+	})
+}
+
+func TestServerSideEmitWithAckCollectsOneAnswerOfEach(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := siotest.NewCluster(t, 3, socketio.Config{Logger: quiet()})
+		for i, srv := range c.Servers() {
+			srv.OnServerSide("who", func(ev *socketio.ServerEvent) {
+				if err := ev.Ack(i); err != nil {
+					t.Error(err)
+				}
+				_ = ev.Ack("again") // only the first counts
+			})
+		}
+		c.Server(1).OnServerSide("panic", func(*socketio.ServerEvent) { panic("on purpose") })
+		c.Server(1).OnServerSide("panic", func(ev *socketio.ServerEvent) { _ = ev.Ack("next") })
+		replies, err := c.Server(0).ServerSideEmitWithAck(t.Context(), "who")
+		if err != nil || len(replies) != 2 {
+			t.Fatalf("%d replies, %v", len(replies), err)
+		}
+		for _, r := range replies {
+			if want := siotest.NodeID(scan[int](t, r)); r.Node != want || r.SocketID != "" {
+				t.Errorf("reply of %q, want %q", r.Node, want)
+			}
+		}
+		start := time.Now()
+		replies, err = c.Server(0).ServerSideEmitWithAck(t.Context(), "nobody handles it")
+		if err != nil || len(replies) != 2 || time.Since(start) != 0 {
+			t.Errorf("%d replies, %v, after %v", len(replies), err, time.Since(start))
+		}
+		replies, err = c.Server(0).ServerSideEmitWithAck(t.Context(), "panic")
+		if err != nil || len(replies) != 2 {
+			t.Errorf("%d replies, %v", len(replies), err)
+		}
+		// Alone, there is nobody to wait for.
+		alone := siotest.NewServer(t)
+		if replies, err := alone.ServerSideEmitWithAck(t.Context(), "who"); err != nil || len(replies) != 0 {
+			t.Errorf("%d replies, %v", len(replies), err)
+		}
+	})
+}
