@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"regexp"
 	"sync"
 	"sync/atomic"
 
@@ -233,6 +234,7 @@ func (n *Namespace) toldRooms(names []string, created bool) {
 type ParentNamespace struct {
 	shared
 	server      *Server
+	pattern     *regexp.Regexp // of whole names; nil when match decides
 	match       func(ctx context.Context, name string, h *Handshake) (bool, error)
 	outgoingAny atomic.Bool
 

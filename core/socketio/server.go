@@ -72,8 +72,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // NodeID is this process's name in the cluster.
 func (s *Server) NodeID() cluster.NodeID { return s.cfg.NodeID }
 
-// Of returns the namespace of that name and makes it when there is none. The
-// leading slash may be left out.
+// Of returns the namespace of that name and makes it when there is none, as a
+// member of the first OfPattern family that it matches. It stays, also without
+// sockets. The leading slash may be left out.
 func (s *Server) Of(name string) *Namespace {
 	if !strings.HasPrefix(name, "/") {
 		name = "/" + name
@@ -84,7 +85,7 @@ func (s *Server) Of(name string) *Namespace {
 		s.mu.Unlock()
 		return n
 	}
-	n := newNamespace(s, name, nil)
+	n := newNamespace(s, name, s.family(name))
 	n.pinned = true
 	s.start(n)
 	s.mu.Unlock()
@@ -109,7 +110,7 @@ func (s *Server) start(n *Namespace) {
 // leading slash, matches. Families are asked in the order of their making.
 func (s *Server) OfPattern(pattern *regexp.Regexp) *ParentNamespace {
 	whole := regexp.MustCompile(`\A(?:` + pattern.String() + `)\z`) // a group of what has been compiled before
-	return s.OfFunc(func(_ context.Context, name string, _ *Handshake) (bool, error) {
+	return s.of(whole, func(_ context.Context, name string, _ *Handshake) (bool, error) {
 		return whole.MatchString(name), nil
 	})
 }
@@ -118,12 +119,27 @@ func (s *Server) OfPattern(pattern *regexp.Regexp) *ParentNamespace {
 // wait for something until ctx ends, which it does with the client's
 // connection. An error refuses the client without asking further families.
 func (s *Server) OfFunc(match func(ctx context.Context, name string, h *Handshake) (bool, error)) *ParentNamespace {
-	p := &ParentNamespace{server: s, match: match, children: make(map[string]*Namespace)}
+	return s.of(nil, match)
+}
+
+func (s *Server) of(pattern *regexp.Regexp, match func(context.Context, string, *Handshake) (bool, error)) *ParentNamespace {
+	p := &ParentNamespace{server: s, pattern: pattern, match: match, children: make(map[string]*Namespace)}
 	p.shared = shared{registry: &registry{}, noted: func() { p.outgoingAny.Store(true) }}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.parents = append(s.parents, p)
 	return p
+}
+
+// family returns the first family whose pattern matches the name, or nil. The
+// caller holds mu.
+func (s *Server) family(name string) *ParentNamespace {
+	for _, p := range s.parents {
+		if p.pattern != nil && p.pattern.MatchString(name) {
+			return p
+		}
+	}
+	return nil
 }
 
 // errInvalidNamespace has the words of the JavaScript server.
