@@ -10,9 +10,8 @@ import (
 
 // events are the handlers of the test events.
 type events struct {
-	io      *socketio.Server
-	dynamic *socketio.ParentNamespace
-	node    string
+	io   *socketio.Server
+	node string
 }
 
 // joinTimeout bounds the waiting for the other nodes.

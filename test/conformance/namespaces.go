@@ -14,9 +14,12 @@ type space interface {
 	OnServerSide(event string, f func(*socketio.ServerEvent)) (off func())
 }
 
+// dynamic matches the names of namespaces that behave like "/".
+var dynamic = regexp.MustCompile(`^/dyn-\d+$`)
+
 func serveNamespaces(io *socketio.Server, node string) {
-	e := &events{io: io, dynamic: io.OfPattern(regexp.MustCompile(`/dyn-\d+`)), node: node}
-	for _, s := range []space{io, e.dynamic} {
+	e := &events{io: io, node: node}
+	for _, s := range []space{io, io.OfPattern(dynamic)} {
 		greet(s)
 		e.playground(s)
 		e.conformance(s)

@@ -51,20 +51,19 @@ func (o *operation) perform(ctx context.Context, e *events, s *socketio.Socket) 
 	return success(result)
 }
 
-// namespace finds a namespace without making a new one.
+// namespace finds a namespace. A dynamic one may have its sockets on other
+// nodes only.
 func (e *events) namespace(name string) *socketio.Namespace {
 	switch name {
-	case "", "/":
+	case "":
 		return e.io.Namespace
-	case "/custom", "/playground", "/guarded":
+	case "/", "/custom", "/playground", "/guarded":
 		return e.io.Of(name)
 	}
-	for ns := range e.dynamic.Namespaces() {
-		if ns.Name() == name {
-			return ns
-		}
+	if !dynamic.MatchString(name) {
+		return nil
 	}
-	return nil
+	return e.io.Of(name)
 }
 
 func (o *operation) selection(ns *socketio.Namespace, s *socketio.Socket) socketio.BroadcastOperator {
