@@ -25,8 +25,6 @@ type Adapter struct {
 	pub    *publisher
 	sub    *subscriber
 
-	queries sync.WaitGroup
-
 	mu     sync.Mutex // guards the following
 	links  map[*link]struct{}
 	closed bool
@@ -95,7 +93,7 @@ func (a *Adapter) Open(namespace string, self cluster.NodeID, r cluster.Receiver
 		return l
 	}
 	if r != nil {
-		l.group, l.refused = a.sub.add(l, l.names.pattern, l.names.own, l.names.response, l.names.request)
+		l.group, l.refused = a.sub.add(l, &l.names)
 	}
 	if l.refused == nil {
 		a.links[l] = struct{}{}
@@ -113,6 +111,7 @@ func (a *Adapter) forget(l *link) {
 func (a *Adapter) Stats() Stats {
 	s := a.report.stats()
 	s.Queued, s.QueuedBytes = a.pub.queued()
+	s.Nodes = a.sub.counted()
 	return s
 }
 
@@ -136,11 +135,11 @@ func (a *Adapter) Close() error {
 		l.end() // the connection takes its subscriptions with it
 	}
 	a.pub.close(closeGrace)
-	a.sub.close()
+	a.sub.stop()
 	var err error
 	if a.owned {
 		err = a.client.Close()
 	}
-	a.queries.Wait()
+	a.sub.close()
 	return err
 }

@@ -10,7 +10,7 @@ import (
 // an attempt is cheap, and what comes back is to be noticed at once.
 const (
 	firstBackoff = 25 * time.Millisecond
-	mostBackoff  = 200 * time.Millisecond
+	mostBackoff  = 100 * time.Millisecond
 )
 
 // backoff grows the waiting time between attempts. Its zero value is the

@@ -1,18 +1,31 @@
 package redisadapter
 
 import (
+	"errors"
 	"strconv"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 )
 
+// How often the subscribing connection is asked for a sign of life, and how
+// long it may be silent after that before it is given up.
+const (
+	healthInterval = 2500 * time.Millisecond
+	deafAfter      = 5 * time.Second
+)
+
+var errDeaf = errors.New("redis: the subscribing connection does not answer")
+
 // keep makes the subscriptions what they should be, and looks after the
 // connection's health.
 func (s *subscriber) keep() {
 	defer s.wg.Done()
-	tick := time.NewTicker(healthInterval)
+	tick := time.NewTicker(s.interval)
 	defer tick.Stop()
+	census := time.NewTimer(firstCount)
+	defer census.Stop()
+	next := firstCount
 	for {
 		due := false
 		select {
@@ -24,8 +37,16 @@ func (s *subscriber) keep() {
 				s.replace()
 			}
 			due = true
+		case <-census.C:
+			next = s.count(next)
+			census.Reset(next)
+			continue
 		}
 		s.reconcile(due)
+		if s.settling() {
+			next = firstCount
+			census.Reset(next)
+		}
 	}
 }
 
@@ -139,7 +160,7 @@ func (s *subscriber) unsent(names []string) {
 func (s *subscriber) deaf() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return !s.asked.IsZero() && time.Since(s.asked) > deafAfter && s.heard.Before(s.asked)
+	return !s.asked.IsZero() && time.Since(s.asked) > s.deafAfter && s.heard.Before(s.asked)
 }
 
 // replace gives the connection up for a new one.

@@ -61,7 +61,7 @@ func (l *link) members(ctx context.Context) (cluster.Members, error) {
 	for _, id := range ids {
 		names = append(names, l.names.responseOf(string(id)))
 	}
-	counts, err := l.adapter.numSub(ctx, names)
+	counts, err := l.adapter.sub.numSub(ctx, names)
 	if err != nil {
 		return cluster.Members{}, fmt.Errorf("count nodes: %w", err)
 	}
@@ -79,35 +79,6 @@ func (l *link) members(ctx context.Context) (cluster.Members, error) {
 	}
 	m.Foreign = max(0, others)
 	return m, nil
-}
-
-// numSub returns the number of subscribers of each channel, within ctx even
-// where the user's client does not look at it.
-func (a *Adapter) numSub(ctx context.Context, names []string) (map[string]int64, error) {
-	type result struct {
-		counts map[string]int64
-		err    error
-	}
-	done := make(chan result, 1)
-	a.mu.Lock()
-	if a.closed {
-		a.mu.Unlock()
-		return nil, cluster.ErrClosed
-	}
-	a.queries.Add(1)
-	a.mu.Unlock()
-	// It ends with the client's own timeouts; Close waits for it.
-	go func() {
-		defer a.queries.Done()
-		counts, err := numSub(ctx, a.client, names)
-		done <- result{counts, err}
-	}()
-	select {
-	case r := <-done:
-		return r.counts, r.err
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
-	}
 }
 
 // numSub asks each master of a Redis Cluster: a node counts only those that are

@@ -6,26 +6,15 @@ import (
 	"fmt"
 	"math"
 	"runtime/debug"
-	"slices"
-	"strconv"
 	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 )
 
-// How often the subscribing connection is asked for a sign of life, and how
-// long it may be silent after that before it is given up.
-const (
-	healthInterval = 2500 * time.Millisecond
-	deafAfter      = 5 * time.Second
-)
-
 var (
-	errConnecting   = errors.New("redis: not connected yet")
-	errDeaf         = errors.New("redis: the subscribing connection does not answer")
-	errResubscribed = errors.New("redis: the subscribing connection was replaced")
-	errTaken        = errors.New("redis: the namespace is open already; each server needs an adapter of its own")
+	errConnecting = errors.New("redis: not connected yet")
+	errTaken      = errors.New("redis: the namespace is open already; each server needs an adapter of its own")
 )
 
 // listener hears what comes in on its channels. Calls come one at a time.
@@ -53,6 +42,10 @@ type subscriber struct {
 	wg     sync.WaitGroup
 	kick   chan struct{} // keep has something to do
 
+	interval  time.Duration  // of signs of life
+	deafAfter time.Duration  // how long the connection may be silent then
+	queries   sync.WaitGroup // commands that are under way
+
 	mu        sync.Mutex // guards the following
 	pubsub    *redis.PubSub
 	byName    map[string]*subscription
@@ -67,6 +60,11 @@ type subscriber struct {
 	cause     error         // why there is no connection, if that is known
 	brokenAt  time.Time     // zero: the connection stands
 	mended    chan struct{} // closed when it does
+	gate      chan struct{} // closed when publishing makes sense again; nil: it does
+	stoodAt   time.Time     // when the connection stood for the first time
+	settleAt  time.Time     // when to open the gate if no node is known to be missing
+	settleBy  time.Time     // when to open it in any case; zero: nobody is awaited
+	nodes     int64         // how many there were when they were counted last
 }
 
 // subscription is a channel or a pattern.
@@ -82,6 +80,7 @@ type subscription struct {
 // subscriber's mu.
 type group struct {
 	listener listener
+	request  string // the channel whose subscribers are the nodes
 	subs     []*subscription
 	from     uint64        // fences from here on prove what was written for it; 0: nothing was
 	stands   bool          // ready is closed
@@ -94,18 +93,19 @@ func newSubscriber(client redis.UniversalClient, r *reporter) *subscriber {
 	s := &subscriber{
 		client: client, report: r, kick: make(chan struct{}, 1),
 		byName: make(map[string]*subscription), groups: make(map[*group]struct{}),
-		brokenAt: time.Now(), mended: make(chan struct{}),
+		brokenAt: time.Now(), mended: make(chan struct{}), gate: make(chan struct{}),
+		interval: healthInterval, deafAfter: deafAfter,
 	}
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	return s
 }
 
-// add subscribes to a pattern and to channels, and returns at once.
-func (s *subscriber) add(l listener, pattern string, channels ...string) (*group, error) {
-	g := &group{listener: l, ready: make(chan struct{}), gone: make(chan struct{})}
+// add subscribes to the channels of a namespace, and returns at once.
+func (s *subscriber) add(l listener, c *channels) (*group, error) {
+	g := &group{listener: l, request: c.request, ready: make(chan struct{}), gone: make(chan struct{})}
+	names := []string{c.pattern, c.own, c.response, c.request}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	names := append([]string{pattern}, channels...)
 	for _, name := range names {
 		if s.byName[name] != nil {
 			return nil, errTaken
@@ -137,9 +137,9 @@ func (s *subscriber) remove(g *group) {
 	}
 	delete(s.groups, g)
 	s.removed = append(s.removed, g)
-	if len(s.groups) == 0 && !s.brokenAt.IsZero() {
-		close(s.mended) // nobody's subscriptions are waited for
-		s.mended = make(chan struct{})
+	if len(s.groups) == 0 && s.gate != nil {
+		close(s.gate) // nobody's subscriptions are waited for
+		s.gate = make(chan struct{})
 	}
 	s.signal()
 }
@@ -149,18 +149,6 @@ func (s *subscriber) signal() {
 	case s.kick <- struct{}{}:
 	default:
 	}
-}
-
-// standing returns nil when there is sense in publishing: our own subscriptions
-// stand, or there are none. Otherwise it returns a channel that is closed when
-// that may have changed.
-func (s *subscriber) standing() <-chan struct{} {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.groups) == 0 || s.brokenAt.IsZero() {
-		return nil
-	}
-	return s.mended
 }
 
 // err returns why there is no connection, or nil.
@@ -220,14 +208,15 @@ func (s *subscriber) waitReady(ctx context.Context, g *group, closed <-chan stru
 }
 
 func (s *subscriber) close() {
-	s.stop()
 	s.mu.Lock()
+	s.stop()
 	pubsub := s.pubsub
 	s.mu.Unlock()
 	if pubsub != nil {
 		_ = pubsub.Close() // unblocks receive; that it is closed already is fine
 	}
 	s.wg.Wait()
+	s.queries.Wait()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.leaving = append(s.leaving, s.removed...)
@@ -313,127 +302,4 @@ func (s *subscriber) message(m *redis.Message) {
 	if sub != nil {
 		sub.group.listener.hear(m.Channel, m.Payload)
 	}
-}
-
-func (s *subscriber) confirmed(name string) {
-	s.mu.Lock()
-	sub := s.byName[name]
-	replaced := sub != nil && sub.confirmed
-	s.mu.Unlock()
-	if replaced {
-		// Each is asked for once on a connection: go-redis made another.
-		s.broke(errResubscribed)
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.heard = time.Now()
-	if sub := s.byName[name]; sub != nil {
-		sub.confirmed = true
-	}
-	if !s.connected {
-		s.connected = true
-		s.signal() // for a fence
-	}
-}
-
-// forgotten notes that Redis has unsubscribed a name. If it was taken again since,
-// its confirmation is still to come.
-func (s *subscriber) forgotten(name string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.heard = time.Now()
-	if sub := s.byName[name]; sub != nil {
-		sub.confirmed = false
-	}
-}
-
-// broke notes that the connection is not what it was: nothing is known to stand.
-func (s *subscriber) broke(err error) {
-	s.mu.Lock()
-	if s.brokenAt.IsZero() {
-		s.brokenAt = time.Now()
-	}
-	s.cause = err
-	s.connected = false
-	s.valid = s.fence + 1
-	s.asked = time.Time{}
-	for _, sub := range s.byName {
-		sub.confirmed = false
-	}
-	for g := range s.groups {
-		if g.stands {
-			g.stands = false
-			g.ready = make(chan struct{})
-		}
-	}
-	s.release(math.MaxUint64) // a new connection does not have what was to leave
-	s.mu.Unlock()
-	s.report.trouble("subscriptions are lost", err)
-}
-
-// pong takes the answer to a fence.
-func (s *subscriber) pong(payload string) {
-	fence, err := strconv.ParseUint(payload, 10, 64)
-	if err != nil {
-		return
-	}
-	now := time.Now()
-	s.mu.Lock()
-	s.heard = now
-	if fence < s.valid {
-		s.mu.Unlock()
-		return
-	}
-	s.connected = true
-	s.asked = time.Time{}
-	brokenAt, lost := s.brokenAt, s.cause != nil
-	if !brokenAt.IsZero() {
-		s.brokenAt, s.cause = time.Time{}, nil
-		close(s.mended)
-		s.mended = make(chan struct{})
-	}
-	standing := s.proven(fence)
-	s.release(fence)
-	s.mu.Unlock()
-	if lost {
-		s.report.resubscribed.Add(1)
-		s.report.mended("subscriptions are back", brokenAt)
-	}
-	for _, notify := range standing {
-		notify()
-	}
-}
-
-// proven marks the groups that the fence proves and returns how to tell them.
-func (s *subscriber) proven(fence uint64) (standing []func()) {
-	for g := range s.groups {
-		if g.stands || g.from == 0 || g.from > fence {
-			continue
-		}
-		refused := false
-		for _, sub := range g.subs {
-			if !sub.confirmed { // Redis said no, maybe by an ACL: ask again later
-				sub.sent, refused = false, true
-			}
-		}
-		if refused {
-			continue
-		}
-		resumed := g.stood
-		g.stands, g.stood = true, true
-		close(g.ready)
-		standing = append(standing, func() { g.listener.subscribed(resumed) })
-	}
-	return standing
-}
-
-// release tells the groups that have left, as the fence proves.
-func (s *subscriber) release(fence uint64) {
-	s.leaving = slices.DeleteFunc(s.leaving, func(g *group) bool {
-		left := g.from <= fence
-		if left {
-			close(g.gone)
-		}
-		return left
-	})
 }

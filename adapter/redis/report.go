@@ -12,6 +12,7 @@ type Stats struct {
 	Published    uint64 // messages that Redis has taken
 	Received     uint64 // messages from Redis, own ones included
 	Resubscribed uint64 // how often subscriptions came back after they had been lost
+	Nodes        int    // of the cluster, this one included, when they were counted last
 	Queued       int    // messages that wait to be published
 	QueuedBytes  int
 	Dropped      map[DropReason]uint64

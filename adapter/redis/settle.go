@@ -1,0 +1,142 @@
+package redisadapter
+
+import (
+	"context"
+	"errors"
+	"os"
+	"time"
+
+	"github.com/dunlin-io/dunlin/core/cluster"
+)
+
+// When Redis comes back, so do all nodes, but not at once; what the first one
+// publishes before the others have subscribed again is lost to them. So a node
+// holds back what has waited until as many nodes as before are there, but not
+// for long: some may never return.
+const (
+	settleTime = 2 * time.Second
+	settleSoon = mostBackoff + 50*time.Millisecond // by then nodes that have done nothing but retry are back
+	firstCount = 20 * time.Millisecond             // between two counts while nodes are awaited
+)
+
+// standing returns nil when there is sense in publishing: our own subscriptions
+// stand and the other nodes are back, or we have none. Otherwise it returns a
+// channel that is closed when that may have changed.
+func (s *subscriber) standing() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.groups) == 0 {
+		return nil
+	}
+	return s.gate
+}
+
+// reopen is called with mu when the subscriptions stand. It opens the gate, or
+// has keep do so when the others are back. If the connection broke soon after
+// it was made the count may not know them all: then it waits for a moment.
+func (s *subscriber) reopen(lost bool, brokenAt time.Time) {
+	now := time.Now()
+	if s.stoodAt.IsZero() {
+		s.stoodAt = now
+		s.open()
+		return
+	}
+	young := brokenAt.Sub(s.stoodAt) < s.interval
+	if !lost || s.nodes <= 1 && !young {
+		s.open()
+		return
+	}
+	s.settleAt, s.settleBy = now, now.Add(settleTime)
+	if young {
+		s.settleAt = now.Add(settleSoon)
+	}
+	s.signal()
+}
+
+// open is called with mu.
+func (s *subscriber) open() {
+	s.settleBy = time.Time{}
+	if s.gate != nil {
+		close(s.gate)
+		s.gate = nil
+	}
+}
+
+func (s *subscriber) settling() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !s.settleBy.IsZero()
+}
+
+func (s *subscriber) counted() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return int(s.nodes)
+}
+
+// count counts the nodes and returns when to do so again: often while they are
+// awaited, and ever more rarely after that. It opens the gate when all are back.
+func (s *subscriber) count(last time.Duration) (next time.Duration) {
+	s.mu.Lock()
+	channel := ""
+	for g := range s.groups { // always the same one, as long as it is there
+		if channel == "" || g.request < channel {
+			channel = g.request
+		}
+	}
+	standing := s.brokenAt.IsZero()
+	s.mu.Unlock()
+	if channel == "" || !standing {
+		return s.interval
+	}
+	ctx, cancel := context.WithTimeout(s.ctx, settleTime)
+	defer cancel()
+	counts, err := s.numSub(ctx, []string{channel})
+
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n, now := counts[channel], time.Now()
+	switch {
+	case s.settleBy.IsZero():
+		if err == nil && s.brokenAt.IsZero() {
+			s.nodes = n
+		}
+		return min(2*last, s.interval)
+	case err == nil && n >= s.nodes && now.After(s.settleAt), now.After(s.settleBy):
+		s.open()
+	}
+	return firstCount
+}
+
+// numSub returns the number of subscribers of each channel, within ctx even
+// where the user's client does not look at it.
+func (s *subscriber) numSub(ctx context.Context, names []string) (map[string]int64, error) {
+	type result struct {
+		counts map[string]int64
+		err    error
+	}
+	done := make(chan result, 1)
+	s.mu.Lock()
+	if s.ctx.Err() != nil {
+		s.mu.Unlock()
+		return nil, cluster.ErrClosed
+	}
+	s.queries.Add(1)
+	s.mu.Unlock()
+	// It ends with the client's own timeouts; close waits for it.
+	go func() {
+		defer s.queries.Done()
+		counts, err := numSub(ctx, s.client, names)
+		done <- result{counts, err}
+	}()
+	select {
+	case r := <-done:
+		if end, ok := ctx.Deadline(); ok && errors.Is(r.err, os.ErrDeadlineExceeded) && !time.Now().Before(end) {
+			<-ctx.Done() // the connection had the same deadline, and was first
+			return nil, context.Cause(ctx)
+		}
+		return r.counts, r.err
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
