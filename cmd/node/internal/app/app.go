@@ -143,7 +143,7 @@ func (a *App) routes() (http.Handler, error) {
 			return peers.Nodes, err
 		},
 	})
-	page, err := playground.Handler(playground.Page{Node: a.cfg.NodeName, Path: a.cfg.Path, Official: a.cfg.ClientDir != ""})
+	page, err := playground.Handler(playground.Page{Path: a.cfg.Path, Official: a.cfg.ClientDir != ""})
 	if err != nil {
 		return nil, err
 	}
@@ -170,15 +170,15 @@ func (a *App) Run(ctx context.Context) error {
 			running.Go(func() { failed <- a.serve(l) })
 		}
 	}
+	if a.admin.url != "" {
+		a.out.Print("admin ", a.admin.url)
+	}
+	a.log.Info("serving clients", "url", a.main.url, "path", a.cfg.Path, "redis", a.bus.name)
 	watched, stopWatching := context.WithCancel(ctx)
 	defer stopWatching()
 	// watch ends with its context; Run waits for it.
 	running.Go(func() { a.watch(watched) })
 
-	if a.admin.url != "" {
-		a.out.Print("admin ", a.admin.url)
-	}
-	a.log.Info("serving clients", "url", a.main.url, "path", a.cfg.Path, "redis", a.bus.name)
 	var err error
 	select {
 	case <-ctx.Done():

@@ -7,11 +7,19 @@ import (
 	"html/template"
 	"io/fs"
 	"net/http"
-	"strings"
 )
 
 //go:embed page
 var files embed.FS
+
+// contentTypes are those of the files that are served as they are: what the
+// system says about names may be wrong.
+var contentTypes = map[string]string{
+	"client.js": "text/javascript; charset=utf-8",
+	"page.js":   "text/javascript; charset=utf-8",
+	"style.css": "text/css; charset=utf-8",
+	"icon.svg":  "image/svg+xml",
+}
 
 // policy lets the page load nothing but its own files and connect to nothing
 // but its own server.
@@ -19,7 +27,6 @@ const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src
 
 // Page are the facts that the demo page is served with.
 type Page struct {
-	Node     string // that serves the page; its connection may end up on another one
 	Path     string // of Socket.IO
 	Official bool   // whether the official client can be loaded from Path
 }
@@ -43,14 +50,12 @@ func Handler(p Page) (http.Handler, error) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		_, _ = w.Write(index.Bytes())
 	})
-	server := http.StripPrefix("/playground/", http.FileServerFS(assets))
-	mux.HandleFunc("GET /playground/{file}", func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasSuffix(r.PathValue("file"), ".html") { // the unfinished page
-			http.NotFound(w, r)
-			return
-		}
-		server.ServeHTTP(w, r)
-	})
+	for name, contentType := range contentTypes {
+		mux.HandleFunc("GET /playground/"+name, func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Type", contentType)
+			http.ServeFileFS(w, r, assets, name)
+		})
+	}
 	return secure(mux), nil
 }
 
