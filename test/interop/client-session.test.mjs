@@ -111,9 +111,9 @@ function define(release, transport) {
     await start({ PING_INTERVAL: "300", PING_TIMEOUT: "200" });
     const client = await settled();
     const reason = client.disconnected();
-    server.signal("SIGSTOP");
+    await server.freeze();
     assert.equal(await reason, "ping timeout");
-    server.signal("SIGCONT");
+    server.thaw();
   });
 
   test("outlives many heartbeats", async () => {

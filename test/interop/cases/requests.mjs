@@ -170,9 +170,9 @@ export function requests({ cluster, origin, askedOfDunlin, noRoomList }) {
     askedOfDunlin("the reference throws away what it received"),
     async () => {
       const stuck = cluster().nodes[farther];
-      stuck.signal("SIGSTOP");
+      await stuck.freeze();
       const answer = await asking.attempt("fetchSockets", { timeoutMs: 1000 });
-      stuck.signal("SIGCONT");
+      stuck.thaw();
       assert.equal(answer.ok, false);
       assert.equal(typeof answer.error, "string");
       assert.deepEqual(ids(answer.partial), ids(crowd.all.filter(({ node }) => node !== stuck)));

@@ -1,4 +1,5 @@
 import { spawn } from "node:child_process";
+import { readdirSync, readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { within } from "./wait.mjs";
 
@@ -49,6 +50,13 @@ export class Program {
 
   signal(name) {
     this.child.kill(name);
+  }
+
+  /** Reports whether every thread is stopped, which takes a moment after SIGSTOP. Linux only. */
+  stopped() {
+    const tasks = `/proc/${this.child.pid}/task`;
+    // The state follows the name, which ends with the last parenthesis.
+    return readdirSync(tasks).every((id) => /.*\) T/s.test(readFileSync(`${tasks}/${id}/stat`, "utf8")));
   }
 
   /** Resolves with {code, signal} once the process has ended. */

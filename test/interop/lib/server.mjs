@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { freePort } from "./port.mjs";
 import { Program } from "./process.mjs";
 import { command, subject } from "./subject.mjs";
+import { until } from "./wait.mjs";
 
 /** Heartbeats that a busy machine cannot miss. */
 const calm = { PING_INTERVAL: "25000", PING_TIMEOUT: "20000" };
@@ -42,6 +43,16 @@ export class Server {
 
   signal(name) {
     this.#program.signal(name);
+  }
+
+  /** Stops the server's process where it is; resolves when none of its threads runs any more. */
+  async freeze() {
+    this.signal("SIGSTOP");
+    await until(() => this.#program.stopped(), `${this.kind} on port ${this.port} to freeze`);
+  }
+
+  thaw() {
+    this.signal("SIGCONT");
   }
 
   /** Stops the server the polite way: it must exit with status 0, having had nothing to complain about. */
