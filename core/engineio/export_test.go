@@ -19,3 +19,10 @@ func PostOpen(s *Session) bool {
 
 // NewID makes a session id as the default of Config.NewID does.
 func NewID() string { return newID() }
+
+// StopTimer keeps the heartbeat of srv from beating, as a process under load may.
+func StopTimer(srv *Server) {
+	srv.heartbeat.mu.Lock()
+	defer srv.heartbeat.mu.Unlock()
+	srv.heartbeat.timer.Stop()
+}

@@ -120,7 +120,16 @@ func (h *heartbeat) fire() {
 	}
 }
 
-// collect takes from both lists what is due. The pong deadline runs from here: it does not matter when the ping leaves.
+// late reports whether the pong of s is overdue. A request that comes after the deadline asks, because the timer may be
+// late itself.
+func (h *heartbeat) late(s *Session) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return s.beat.list == &h.pinged && s.beat.due <= h.now()
+}
+
+// collect takes from both lists what is due. The pong deadline runs from when the ping was due, so that small delays do
+// not add up; if this process has been held up for longer, it is the client that needs the time, and it runs from now.
 func (h *heartbeat) collect() (ping, late []*Session, ok bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -134,8 +143,13 @@ func (h *heartbeat) collect() (ping, late []*Session, ok bool) {
 		h.pinged.append(s, now+h.timeout) // out of the way, or excused
 		late = append(late, s)
 	}
+	heldUp := h.resting.head != nil && now-h.resting.head.beat.due > h.timeout/4
 	for s := h.resting.head; s != nil && s.beat.due <= now+h.slack; s = h.resting.head {
-		h.pinged.append(s, now+h.timeout)
+		due := s.beat.due
+		if heldUp {
+			due = now
+		}
+		h.pinged.append(s, due+h.timeout)
 		ping = append(ping, s)
 	}
 	h.arm()

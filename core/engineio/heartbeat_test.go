@@ -304,3 +304,22 @@ func TestWriteTimeoutEndsAnAnswerNobodyReads(t *testing.T) {
 		}
 	})
 }
+
+func TestHeartbeatRefusesRequestsAfterTheDeadlineEvenIfTheTimerIsLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := serve(t, engineio.Config{}, overPipe, nil)
+		p := f.openPolling()
+		time.Sleep(26 * time.Second) // pinged at 25s
+		engineio.StopTimer(f.Server)
+		time.Sleep(18 * time.Second)
+		p.expectPost("4in time")
+		p.rec.expectMessage(t, "in time")
+		time.Sleep(2 * time.Second)
+		if res := p.poll(); res.status != 400 || res.body != `{"code":1,"message":"Session ID unknown"}` {
+			t.Errorf("poll after the deadline = %d %q", res.status, res.body)
+		}
+		if r := p.rec.waitClosed(t); r != engineio.ReasonPingTimeout {
+			t.Errorf("reason %q", r)
+		}
+	})
+}

@@ -28,8 +28,8 @@ func (p *polling) get(w http.ResponseWriter, r *http.Request) *Error {
 		// The application's ReadTimeout must not end a parked poll.
 		_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
 		if !p.wait(r.Context(), wake, hold) {
+			p.s.finish(ReasonTransportError, errPollAborted) // first, so that no other GET takes the place
 			p.leave()
-			p.s.finish(ReasonTransportError, errPollAborted)
 			return nil
 		}
 	}

@@ -174,6 +174,10 @@ func (srv *Server) serveKnown(w http.ResponseWriter, r *http.Request, q query, u
 		}
 		return refuse(CodeUnknownSession, "")
 	}
+	if srv.heartbeat.late(s) && !s.excused() {
+		s.finish(ReasonPingTimeout, nil)
+		return refuse(CodeUnknownSession, "ping timeout")
+	}
 	if q.version != "" && q.version != "4" {
 		return refuse(CodeBadRequest, "EIO="+q.version+" for a session of version 4")
 	}
