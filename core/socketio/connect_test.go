@@ -196,3 +196,24 @@ func TestConfigRefusesImpossibleValues(t *testing.T) {
 		}
 	}
 }
+
+func TestSocketsYieldsTheSocketsOfOneMoment(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := siotest.NewServer(t)
+		for range 5 {
+			srv.Dial()
+		}
+		synctest.Wait()
+		seen := 0
+		for s := range srv.Sockets() {
+			seen++
+			s.Disconnect() // may be called meanwhile
+		}
+		if seen != 5 || srv.Len() != 0 {
+			t.Errorf("%d sockets were seen, %d are left", seen, srv.Len())
+		}
+		for range srv.Sockets() {
+			t.Error("a socket that has left is yielded")
+		}
+	})
+}

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/dunlin-io/dunlin/core/parser"
 	"github.com/dunlin-io/dunlin/core/socketio"
 	"github.com/dunlin-io/dunlin/test/siotest"
 )
@@ -291,4 +292,25 @@ func TestReservedAndUnencodableEventsAreErrors(t *testing.T) {
 			c.Expect(name)
 		}
 	})
+}
+
+func TestMessagePackServerSpeaksMessagePack(t *testing.T) {
+	for _, transport := range []siotest.Transport{siotest.WebSocket, siotest.Polling} {
+		synctest.Test(t, func(t *testing.T) {
+			c := siotest.NewCluster(t, 2, socketio.Config{Parser: parser.Msgpack()})
+			for _, srv := range c.Servers() {
+				srv.On("echo", func(ev *socketio.Event) { _ = ev.Ack(ev.Values()...) })
+			}
+			a := c.Dial(0, siotest.Options{Transport: transport, Auth: map[string]int{"n": 1}})
+			b := c.Dial(1, siotest.Options{Transport: transport})
+			a.EmitWithAck("echo", "x", []byte{1, 2}, map[string]any{"k": []any{1, nil, true}}).
+				Expect("x", []byte{1, 2}, map[string]any{"k": []any{1, nil, true}})
+			emit(t, c.Server(0).Emit("all", []byte{3}))
+			a.Expect("all", []byte{3})
+			b.Expect("all", []byte{3})
+			a.Try("/nowhere").ExpectConnectError("Invalid namespace")
+			a.Disconnect()
+			b.ExpectNothing(time.Second)
+		})
+	}
 }

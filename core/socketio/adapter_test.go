@@ -1,0 +1,141 @@
+package socketio_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/dunlin-io/dunlin/core/cluster"
+	"github.com/dunlin-io/dunlin/core/socketio"
+	"github.com/dunlin-io/dunlin/test/siotest"
+)
+
+// broken is an adapter that can do nothing, or not yet.
+type broken struct {
+	err   error         // of everything
+	ready chan struct{} // closed when links become ready
+
+	mu        sync.Mutex // guards the following
+	receivers []cluster.Receiver
+}
+
+func (b *broken) Open(_ string, _ cluster.NodeID, r cluster.Receiver) cluster.Link {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.receivers = append(b.receivers, r)
+	return brokenLink{b}
+}
+
+type brokenLink struct{ *broken }
+
+func (l brokenLink) Ready(ctx context.Context) error {
+	select {
+	case <-l.ready:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+func (l brokenLink) Publish(cluster.Message) error               { return l.err }
+func (l brokenLink) Send(cluster.ReplyTo, cluster.Message) error { return l.err }
+func (l brokenLink) Members(context.Context) (cluster.Members, error) {
+	return cluster.Members{}, l.err
+}
+func (l brokenLink) Close() error { return nil }
+
+func TestLocalSocketsDoNotDependOnTheAdapter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cause := errors.New("no bus")
+		srv := siotest.NewServer(t, socketio.Config{Adapter: &broken{err: cause}})
+		a, b := srv.Dial(), srv.Dial()
+		failed := func(what string, err error) {
+			t.Helper()
+			if !errors.Is(err, socketio.ErrNotPropagated) || !errors.Is(err, cause) {
+				t.Errorf("%s = %v, want ErrNotPropagated with the cause", what, err)
+			}
+		}
+		failed("Emit", srv.Emit("x", 1))
+		a.Expect("x", 1)
+		b.Expect("x", 1)
+		failed("SocketsJoin", srv.SocketsJoin("r"))
+		failed("SocketsLeave", srv.To(a.ID()).SocketsLeave("r"))
+		if got := socketOf(t, srv, b).Rooms(); !slices.Contains(got, "r") {
+			t.Errorf("Rooms() = %q", got)
+		}
+		failed("ServerSideEmit", srv.ServerSideEmit("x"))
+		emit(t, srv.Local().Emit("local"))
+		a.Expect("local")
+		b.Expect("local")
+
+		// What is known here is returned, with the cause, at once.
+		start := time.Now()
+		found, err := srv.FetchSockets(t.Context())
+		if len(found) != 2 || !errors.Is(err, cause) {
+			t.Errorf("FetchSockets: %d sockets, %v", len(found), err)
+		}
+		if found, err := srv.Local().FetchSockets(t.Context()); len(found) != 2 || err != nil {
+			t.Errorf("FetchSockets of this node: %d sockets, %v", len(found), err)
+		}
+		answer(a, "q", 1)
+		answer(b, "q", 2)
+		replies, err := srv.EmitWithAck(t.Context(), "q")
+		if len(replies) != 2 || !errors.Is(err, cause) {
+			t.Errorf("EmitWithAck: %d replies, %v", len(replies), err)
+		}
+		if took := time.Since(start); took != 0 {
+			t.Errorf("a broken bus was waited for: %v", took)
+		}
+		failed("DisconnectSockets", srv.DisconnectSockets())
+		a.ExpectDisconnect("io server disconnect")
+	})
+}
+
+func TestReadyWaitsForEveryNamespace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &broken{ready: make(chan struct{})}
+		srv := siotest.NewServer(t, socketio.Config{Adapter: b})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if err := srv.Ready(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("Ready = %v", err)
+		}
+		// A socket is in its rooms even when nobody knows who hears them.
+		s := socketOf(t, srv, srv.Dial())
+		ctx, cancel = context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := s.JoinWait(ctx, "r"); !errors.Is(err, context.DeadlineExceeded) || !slices.Contains(s.Rooms(), "r") {
+			t.Errorf("JoinWait = %v, Rooms() = %q", err, s.Rooms())
+		}
+		time.AfterFunc(time.Hour, func() { close(b.ready) })
+		start := time.Now()
+		if err := srv.Ready(t.Context()); err != nil || time.Since(start) != time.Hour {
+			t.Errorf("Ready = %v after %v", err, time.Since(start))
+		}
+	})
+}
+
+func TestInterruptionsOfTheBusAreTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log journal
+		b := &broken{}
+		srv := siotest.NewServer(t, socketio.Config{Adapter: b, Hooks: socketio.Hooks{
+			OnGap: func(namespace string) { log.note(namespace) },
+		}})
+		srv.Of("/chat")
+		for _, r := range b.receivers {
+			r.Subscribed(false) // the beginning is no interruption
+		}
+		log.expect(t)
+		for _, r := range b.receivers {
+			r.Subscribed(true)
+		}
+		log.expect(t, "/", "/chat")
+		if n := srv.Stats().Gaps; n != 2 {
+			t.Errorf("Gaps = %d", n)
+		}
+	})
+}
