@@ -1,5 +1,6 @@
 // Runs every test file against the SUBJECT: "dunlin" (the default) or "node".
-// Arguments name the files to run instead of all.
+// Arguments name the files to run instead of all. What became of each test is
+// also written to the file RESULTS, if it is set.
 
 import { spawn } from "node:child_process";
 import { readdirSync } from "node:fs";
@@ -20,5 +21,9 @@ const flags = [
   // Clusters on a given Redis would hear each other.
   `--test-concurrency=${process.env.REDIS_URL ? 1 : 2}`,
 ];
+if (process.env.RESULTS) {
+  flags.push("--test-reporter-destination=stdout");
+  flags.push("--test-reporter=./lib/results.mjs", `--test-reporter-destination=${process.env.RESULTS}`);
+}
 const run = spawn(process.execPath, [...flags, ...files], { cwd: here, env, stdio: "inherit" });
 run.once("exit", (code) => process.exit(code ?? 1));
