@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"go.uber.org/goleak"
 )
 
 // build compiles the program once for all tests.
@@ -31,11 +34,12 @@ var build = sync.OnceValues(func() (string, error) {
 })
 
 func TestMain(m *testing.M) {
-	code := m.Run()
-	if program, err := build(); err == nil {
-		_ = os.RemoveAll(filepath.Dir(program))
-	}
-	os.Exit(code)
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		if program, err := build(); err == nil {
+			_ = os.RemoveAll(filepath.Dir(program))
+		}
+		os.Exit(code)
+	}))
 }
 
 // program is a run of dunlin.
@@ -88,6 +92,7 @@ func run(t *testing.T, env []string, path string, args ...string) *program {
 	t.Cleanup(func() {
 		_ = p.cmd.Process.Kill()
 		<-p.done
+		http.DefaultClient.CloseIdleConnections() // to a server that is gone
 		if t.Failed() {
 			t.Logf("%s\n%s\n%s", p.cmd, strings.Join(p.lines, "\n"), &p.stderr)
 		}
