@@ -12,7 +12,7 @@ import { chromium } from "playwright-core";
 import { Program } from "./lib/process.mjs";
 import { subject } from "./lib/subject.mjs";
 import { find, missing } from "./lib/tool.mjs";
-import { PATIENCE } from "./lib/wait.mjs";
+import { PATIENCE, until } from "./lib/wait.mjs";
 
 const executablePath = find("chromium");
 const skip =
@@ -144,7 +144,8 @@ describe("demo page", { skip }, () => {
         const [ada, bo, cy] = await gather();
         await bo.join("red");
         const lost = bo.node;
-        process.kill(pids[lost], "SIGKILL");
+        const victim = pids[lost];
+        process.kill(victim, "SIGKILL");
         await bo.page.waitForSelector("body:not([data-node])");
         await bo.connected();
         await bo.page.locator(".note", { hasText: "back, now served by" }).waitFor();
@@ -152,6 +153,7 @@ describe("demo page", { skip }, () => {
         await bo.hears("welcome back");
         await bo.say("thanks");
         for (const tab of [ada, cy]) await tab.hears("thanks");
+        await until(() => pids[lost] !== victim, `${lost} to be started again`);
       });
     });
   }
