@@ -12,6 +12,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
+// Proves T-109.
 func TestHubCarriesTheConversation(t *testing.T) {
 	clustertest.Run(t, func(*testing.T) clustertest.Bus {
 		hub := memory.New()

@@ -26,6 +26,7 @@ func open(t *testing.T, addr string, o redisadapter.Options) *redisadapter.Adapt
 	return a
 }
 
+// Proves T-109, J-73, J-76.
 func TestClassicConformance(t *testing.T) {
 	for name, o := range map[string]redisadapter.Options{
 		"Extension":     {},

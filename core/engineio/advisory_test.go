@@ -30,6 +30,7 @@ func (f *fixture) alive() {
 }
 
 // CVE-2017-16031: guessable session ids.
+// Proves J-10.
 func TestAdvisoryS1SessionIDsAreUnguessable(t *testing.T) {
 	const n = 200_000
 	seen := make(map[string]bool, n)
@@ -66,6 +67,7 @@ func TestAdvisoryS2NoCORSUnlessConfigured(t *testing.T) {
 }
 
 // CVE-2020-36048: huge bodies.
+// Proves T-12.
 func TestAdvisoryS5BodiesAreBoundedAsTheyAreRead(t *testing.T) {
 	f := serve(t, engineio.Config{}, overTCP, nil)
 	p := f.openPolling()
@@ -169,6 +171,7 @@ func TestAdvisoryS8OddTransports(t *testing.T) {
 }
 
 // CVE-2026-59725: a binary post was never answered.
+// Proves T-13.
 func TestAdvisoryS9BinaryPostIsAnswered(t *testing.T) {
 	f := serve(t, engineio.Config{}, overTCP, echoes)
 	before := runtime.NumGoroutine()
@@ -275,6 +278,7 @@ func TestAdvisoryS15UnsolicitedPongs(t *testing.T) {
 }
 
 // python-engineio CVE-2026-48809: a transport without the size limit.
+// Proves T-14.
 func TestAdvisoryS16OneLimitForEveryTransport(t *testing.T) {
 	const limit = 1000
 	f := serve(t, engineio.Config{MaxPayload: limit}, overTCP, echoes)
@@ -293,6 +297,7 @@ func TestAdvisoryS16OneLimitForEveryTransport(t *testing.T) {
 }
 
 // The HTTP layer: requests that two parsers could read differently, and methods that fit nowhere.
+// Proves J-04.
 func TestAdvisoryHTTPRequestsAreUnambiguous(t *testing.T) {
 	f := serve(t, engineio.Config{}, overTCP, echoes)
 	p := f.openPolling()

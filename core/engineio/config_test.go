@@ -9,6 +9,7 @@ import (
 	"github.com/dunlin-io/dunlin/core/engineio"
 )
 
+// Proves J-03.
 func TestNewRefusesImpossibleConfigs(t *testing.T) {
 	for name, c := range map[string]struct {
 		cfg  engineio.Config
@@ -39,6 +40,7 @@ func TestNewRefusesImpossibleConfigs(t *testing.T) {
 	}
 }
 
+// Proves J-01.
 func TestPathIsMatchedWithAndWithoutItsSlash(t *testing.T) {
 	for _, path := range []string{"/socket.io", "/socket.io/"} {
 		f := serve(t, engineio.Config{Path: path}, overTCP, nil)
@@ -66,6 +68,7 @@ func TestTransportsCanBeRestricted(t *testing.T) {
 	f.openWebSocket()
 }
 
+// Proves T-29.
 func TestNewIDIsCheckedAndUsed(t *testing.T) {
 	ids := map[string]int{"node-1.abc_~": 200, "": 400, "a b": 400, "a/b": 400, "a\nb": 400, strings.Repeat("x", 129): 400, strings.Repeat("x", 128): 200}
 	next := ""
@@ -117,6 +120,7 @@ func TestUnknownSessionMayBeAnsweredElsewhere(t *testing.T) {
 	}
 }
 
+// Proves T-19.
 func TestOnRejectHearsOfEveryRefusal(t *testing.T) {
 	var got []*engineio.Error
 	cfg := engineio.Config{OnReject: func(_ *http.Request, e *engineio.Error) { got = append(got, e) }}
@@ -135,6 +139,7 @@ func TestOnRejectHearsOfEveryRefusal(t *testing.T) {
 	}
 }
 
+// Proves T-23.
 func TestCookieIsSetOnThePollingHandshakeOnly(t *testing.T) {
 	for want, c := range map[string]engineio.Cookie{
 		"io=%s; Path=/; HttpOnly; SameSite=Lax": {},

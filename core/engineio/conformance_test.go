@@ -262,6 +262,7 @@ func engineCases() (cases []wsCase) {
 	)
 }
 
+// Proves T-17, J-08.
 func TestWebSocketConformance(t *testing.T) {
 	cases := wsCases()
 	if len(cases) < 290 {

@@ -11,6 +11,7 @@ import (
 	"github.com/dunlin-io/dunlin/core/engineio"
 )
 
+// Proves T-06.
 func TestHeartbeatPingsAtTheInterval(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := serve(t, engineio.Config{}, overPipe, nil)
@@ -59,6 +60,7 @@ func readLong(w *wsClient) (op byte, data []byte, err error) {
 	return head[0] & 0xf, data, nil
 }
 
+// Proves T-06.
 func TestHeartbeatEndsSilentSessionsExactly(t *testing.T) {
 	for _, transport := range []string{"polling", "websocket"} {
 		t.Run(transport, func(t *testing.T) {
@@ -82,6 +84,7 @@ func TestHeartbeatEndsSilentSessionsExactly(t *testing.T) {
 	}
 }
 
+// Proves J-11.
 func TestHeartbeatWaitsWhileTheHandlerHoldsUpReading(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
@@ -111,6 +114,7 @@ func TestHeartbeatWaitsWhileTheHandlerHoldsUpReading(t *testing.T) {
 	})
 }
 
+// Proves J-11.
 func TestHeartbeatWaitsForMessageThatIsStillArriving(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := serve(t, engineio.Config{}, overPipe, nil)
@@ -168,6 +172,7 @@ func TestHeartbeatServesManySessionsInOrder(t *testing.T) {
 	})
 }
 
+// Proves T-07.
 func TestUpgradeTimeoutClosesOnlyTheCandidate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := serve(t, engineio.Config{}, overPipe, nil)
@@ -190,6 +195,7 @@ func TestUpgradeTimeoutClosesOnlyTheCandidate(t *testing.T) {
 	})
 }
 
+// Proves J-12.
 func TestUpgradeRearmsThePingWhosePongWasLost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := serve(t, engineio.Config{}, overPipe, nil)
@@ -210,6 +216,7 @@ func TestUpgradeRearmsThePingWhosePongWasLost(t *testing.T) {
 	})
 }
 
+// Proves J-13.
 func TestCloseWaitsForThePollThenForTheTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := serve(t, engineio.Config{}, overPipe, nil)

@@ -123,6 +123,7 @@ type (
 
 func (w wrapped) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
+// Proves T-21.
 func TestMiddlewaresMayWrapTheResponseWriter(t *testing.T) {
 	f := serve(t, engineio.Config{}, func(f *fixture) {
 		inner := f.http.Handler

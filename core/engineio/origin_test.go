@@ -8,6 +8,7 @@ import (
 )
 
 // GHSA and CVE numbers of cross-site WebSocket hijacking are many; this is the one policy against all of them.
+// Proves T-25, J-02.
 func TestAdvisoryS14OneOriginPolicyForPollingAndUpgrades(t *testing.T) {
 	listed := &engineio.CORS{Origins: []string{"https://app.test", "https://*.example.org", "http://localhost:*", "null"}}
 	asked := &engineio.CORS{AllowOrigin: func(o string) bool { return o == "https://asked.test" }}
@@ -106,6 +107,7 @@ func TestOriginIsCheckedForKnownSessionsToo(t *testing.T) {
 	}
 }
 
+// Proves T-24.
 func TestCORSHeaders(t *testing.T) {
 	f := serve(t, engineio.Config{CORS: &engineio.CORS{
 		Origins: []string{"https://app.test"}, Credentials: true, ExposedHeaders: []string{"X-A", "X-B"},
@@ -128,6 +130,7 @@ func TestCORSHeaders(t *testing.T) {
 	}
 }
 
+// Proves T-24.
 func TestPreflightIsAnsweredBeforeTheSessionIsLookedFor(t *testing.T) {
 	f := serve(t, engineio.Config{CORS: &engineio.CORS{Origins: []string{"*"}, MaxAge: 600e9}}, overTCP, nil)
 	res := f.must("OPTIONS", "EIO=4&transport=polling&sid=on-another-node", "",

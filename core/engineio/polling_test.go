@@ -42,6 +42,7 @@ func TestPollingGathersWhatWasSentBetweenPolls(t *testing.T) {
 	}
 }
 
+// Proves T-35.
 func TestPollingHandshakeCarriesWhatAcceptSends(t *testing.T) {
 	cfg := engineio.Config{InitialMessage: &engineio.Message{Data: []byte("welcome")}}
 	f := serve(t, cfg, overTCP, func(r *recorder) { r.Send(text("from accept")) })
@@ -56,6 +57,7 @@ func TestPollingHandshakeCarriesWhatAcceptSends(t *testing.T) {
 	w.expect("4from accept")
 }
 
+// Proves T-16, J-15.
 func TestPollingAnswerIsBoundedAtPacketBoundaries(t *testing.T) {
 	f := serve(t, engineio.Config{MaxPayload: 100}, overTCP, nil)
 	p := f.openPolling()
@@ -70,6 +72,7 @@ func TestPollingAnswerIsBoundedAtPacketBoundaries(t *testing.T) {
 	p.expectPoll("4e")
 }
 
+// Proves T-16.
 func TestPollingFillsAnAnswerToTheLastByte(t *testing.T) {
 	f := serve(t, engineio.Config{MaxPayload: 100}, overTCP, nil)
 	p := f.openPolling()
@@ -98,6 +101,7 @@ func TestPollingDeliversInOrderBeforeAnsweringThePost(t *testing.T) {
 	}
 }
 
+// Proves J-09.
 func TestPollingRejectsTextThatIsNotUTF8(t *testing.T) {
 	f := serve(t, engineio.Config{}, overTCP, nil)
 	p := f.openPolling()
@@ -108,6 +112,7 @@ func TestPollingRejectsTextThatIsNotUTF8(t *testing.T) {
 	}
 }
 
+// Proves T-10.
 func TestPollingSecondPostEndsTheSessionAndBothAreAnswered(t *testing.T) {
 	f := serve(t, engineio.Config{}, overTCP, nil)
 	p := f.openPolling()
@@ -137,6 +142,7 @@ func TestPollingSecondPostEndsTheSessionAndBothAreAnswered(t *testing.T) {
 	}
 }
 
+// Proves T-11.
 func TestPollingAbortedPollEndsTheSession(t *testing.T) {
 	f := serve(t, engineio.Config{}, overTCP, nil)
 	p := f.openPolling()
@@ -213,6 +219,7 @@ func TestPollingCloseFlushesOverSeveralPolls(t *testing.T) {
 	p.rec.waitClosed(t)
 }
 
+// Proves T-32.
 func TestPollingSlowConsumerIsClosed(t *testing.T) {
 	f := serve(t, engineio.Config{MaxPending: 1000}, overTCP, nil)
 	p := f.openPolling()
@@ -230,6 +237,7 @@ func TestPollingSlowConsumerIsClosed(t *testing.T) {
 	}
 }
 
+// Proves T-61.
 func TestPollingVolatileNeedsAParkedPoll(t *testing.T) {
 	f := serve(t, engineio.Config{}, overTCP, nil)
 	p := f.openPolling()
@@ -299,6 +307,7 @@ func TestPollingRepeatsNothingWhenAHandlerIsSlow(t *testing.T) {
 	}
 }
 
+// Proves T-22.
 func TestPollingResponseHeaders(t *testing.T) {
 	cfg := engineio.Config{
 		InitialHeaders: func(h http.Header, _ *http.Request) { h.Set("X-Initial", "1") },

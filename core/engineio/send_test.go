@@ -102,6 +102,7 @@ func TestSendFromManyGoroutinesKeepsEachOnesOrder(t *testing.T) {
 	})
 }
 
+// Proves T-32, J-14.
 func TestSlowConsumerIsBoundedInBytes(t *testing.T) {
 	eachDriver(t, func(t *testing.T, over option) {
 		const limit = 1 << 20
@@ -132,6 +133,7 @@ func TestSlowConsumerIsBoundedInBytes(t *testing.T) {
 	})
 }
 
+// Proves J-14.
 func TestSlowConsumerIsBoundedInTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := serve(t, engineio.Config{}, overPipe, nil)
@@ -255,6 +257,7 @@ func TestCloseNowDropsWhatIsPending(t *testing.T) {
 	})
 }
 
+// Proves T-66.
 func TestBatchIsSharedByAllTransports(t *testing.T) {
 	f := serve(t, engineio.Config{}, overTCP, nil)
 	b := engineio.NewBatch(engineio.Message{Data: []byte("text")}, engineio.Message{Binary: true, Data: []byte{0, 1, 2}})

@@ -53,6 +53,7 @@ func TestSessionContextAskedForAfterTheClose(t *testing.T) {
 	}
 }
 
+// Proves T-20, J-06.
 func TestAdmitIsAskedOncePerSession(t *testing.T) {
 	var asked atomic.Int32
 	cfg := engineio.Config{Admit: func(r *http.Request) (context.Context, error) {
@@ -288,6 +289,7 @@ func TestMaxSessionsAndRefuse(t *testing.T) {
 	f.openPolling()
 }
 
+// Proves J-51.
 func TestShutdownFlushesAndWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := serve(t, engineio.Config{}, overPipe, nil)

@@ -19,6 +19,7 @@ func (p *poller) probe() *wsClient {
 	return w
 }
 
+// Proves T-08.
 func TestUpgradeReleasesTheParkedPollAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := serve(t, engineio.Config{}, overPipe, nil)
@@ -44,6 +45,7 @@ func TestUpgradeReleasesTheParkedPollAtOnce(t *testing.T) {
 	})
 }
 
+// Proves T-01.
 func TestUpgradeKeepsTheOrderWhereverItIsCut(t *testing.T) {
 	// A sender never stops while the client upgrades; the client collects from both transports.
 	eachDriver(t, func(t *testing.T, over option) {

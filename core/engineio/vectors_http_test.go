@@ -166,6 +166,7 @@ func (f *fixture) rawUpgrade(request string) response {
 	return response{res.StatusCode, res.Header, body.String()}
 }
 
+// Proves T-05, T-09, T-18, T-31, J-05, J-06, J-07.
 func TestVectorsHTTP(t *testing.T) {
 	entries, _, _ := loadHTTPVectors(t)
 	run := &vectorRun{fixture: serve(t, engineio.Config{MaxPayload: 100, PingInterval: 600 * time.Second}, overTCP, nil)}

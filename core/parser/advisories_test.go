@@ -63,6 +63,7 @@ func allocated(fn func()) uint64 {
 
 // CVE-2020-36049: quadratic concatenation while a long number is parsed. With
 // quadratic cost these inputs would take hours.
+// Proves T-64.
 func TestP1LongNumbers(t *testing.T) {
 	long := strings.Repeat("9", 3_900_000)
 	rejects(t, parser.ErrID, "2"+long+`["a"]`)
@@ -118,6 +119,7 @@ func TestP3EventName(t *testing.T) {
 }
 
 // CVE-2026-33151: any number of attachments may be announced.
+// Proves T-63, J-18.
 func TestP4AttachmentCount(t *testing.T) {
 	rejects(t, parser.ErrTooMany, `511-["e"]`)
 	rejects(t, parser.ErrTooMany, `5999999-["e"]`)
@@ -175,6 +177,7 @@ func TestP6UnaskedAttachments(t *testing.T) {
 }
 
 // F24, F25: the bytes of a packet are bounded together.
+// Proves J-25.
 func TestP6AttachmentBytes(t *testing.T) {
 	text := `52-["e",` + hole("0") + `]`
 	limits := parser.Limits{MaxPacketBytes: 1000}
@@ -240,6 +243,7 @@ func TestP7HostileBus(t *testing.T) {
 }
 
 // Deep nesting: a few kilobytes overflow the stack of whoever recurs.
+// Proves J-25.
 func TestP8DeepNesting(t *testing.T) {
 	for name, n := range map[string]struct{ open, bottom, end string }{
 		"arrays":  {"[", "1", "]"},
@@ -362,6 +366,7 @@ func TestInvalidUTF8IsRejected(t *testing.T) {
 	accepts(t, `2["é😀\u2028`+"\u2028"+`"]`)
 }
 
+// Proves T-64, J-25.
 func TestNamespaceLength(t *testing.T) {
 	name := "/" + strings.Repeat("n", 254)
 	if p := accepts(t, "0"+name+","); p.Namespace != name {

@@ -397,6 +397,7 @@ func TestEventNames(t *testing.T) {
 	}
 }
 
+// Proves J-21.
 func TestValuesAreSentOnUnchanged(t *testing.T) {
 	const text = `["e", {"a":1,"a":2} ,1e999,[{"_placeholder":true,"num":1}, {"num":0,"_placeholder":true}],"\ud800",{"_placeholder":true,"num":1}]`
 	in := parser.Payload{JSON: []byte(text), Attachments: [][]byte{{0}, {1}, {2}}}

@@ -12,6 +12,7 @@ import (
 	"github.com/dunlin-io/dunlin/core/parser"
 )
 
+// Proves T-64, J-19.
 func TestAcknowledgementIDs(t *testing.T) {
 	if p := accepts(t, `39007199254740991[]`); p.ID != parser.MaxID || !p.HasID {
 		t.Errorf("id = %d", p.ID)

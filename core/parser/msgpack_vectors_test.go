@@ -72,6 +72,7 @@ func decodeMsgpack(b []byte) (parser.Packet, error) {
 	return p, err
 }
 
+// Proves T-65.
 func TestMsgpackDecodesTheWire(t *testing.T) {
 	for _, v := range loadMsgpack(t).Wire {
 		t.Run(v.Direction+"/"+v.Name, func(t *testing.T) {
@@ -96,6 +97,7 @@ var otherBytes = map[string]string{
 	"server emit date":                                        "dates are strings in JSON",
 }
 
+// Proves T-65, J-29.
 func TestMsgpackEncodesAsTheServer(t *testing.T) {
 	met := map[string]bool{}
 	for _, v := range loadMsgpack(t).Wire {
@@ -190,6 +192,7 @@ var msgpackDifferences = map[string]struct {
 	"timestamp ext -1 (not understood by notepack 2.2: becomes [-1, bytes])": {nil, `["d","2023-11-14T22:13:20.123Z"]`, "we understand it"},
 }
 
+// Proves J-28.
 func TestMsgpackDecoderGolden(t *testing.T) {
 	met := 0
 	for _, v := range loadMsgpack(t).Decoder {

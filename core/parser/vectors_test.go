@@ -184,6 +184,7 @@ var notInGo = map[string]bool{
 	"event-lone-surrogate":               true, // a Go string cannot hold one
 }
 
+// Proves J-22, J-23, J-24.
 func TestEncodeGolden(t *testing.T) {
 	codec := parser.JSON()
 	for _, v := range loadPackets(t).Encode {
@@ -286,6 +287,7 @@ var decodeDifferences = map[string]struct {
 	"event-proto-key":                             {nil, "a key like any other"},
 }
 
+// Proves J-16, J-17, J-18, J-19, J-20, J-21.
 func TestDecodeOddities(t *testing.T) {
 	known := 0
 	for _, v := range loadPackets(t).Decode {

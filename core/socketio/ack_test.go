@@ -13,6 +13,7 @@ import (
 	"github.com/dunlin-io/dunlin/test/siotest"
 )
 
+// Proves T-55.
 func TestAcksToTheClient(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := siotest.NewServer(t)
@@ -51,6 +52,7 @@ func TestAcksToTheClient(t *testing.T) {
 	})
 }
 
+// Proves J-45.
 func TestAckAfterTheSocketHasLeft(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := siotest.NewServer(t)
@@ -68,6 +70,7 @@ func TestAckAfterTheSocketHasLeft(t *testing.T) {
 	})
 }
 
+// Proves T-56, T-57, T-58, T-121, J-44.
 func TestEmitWithAckEndsOnEveryPath(t *testing.T) {
 	type call struct {
 		s *socketio.Socket
@@ -259,6 +262,7 @@ func TestAcksPendingAtMiddlewareTime(t *testing.T) {
 	})
 }
 
+// Proves J-60.
 func TestPendingAcksAreLimited(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := siotest.NewServer(t, socketio.Config{Limits: socketio.Limits{PendingAcks: 3}})
@@ -280,6 +284,7 @@ func TestPendingAcksAreLimited(t *testing.T) {
 	})
 }
 
+// Proves T-79, T-121.
 func TestTypedHandlersAnswerResultsAndErrors(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var told []error
@@ -325,6 +330,7 @@ func TestTypedHandlersAnswerResultsAndErrors(t *testing.T) {
 	})
 }
 
+// Proves T-58, T-79.
 func TestCallReturnsTheClientsErrors(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := siotest.NewServer(t)

@@ -47,6 +47,7 @@ func (l brokenLink) Members(context.Context) (cluster.Members, error) {
 }
 func (l brokenLink) Close() error { return nil }
 
+// Proves T-99, T-100, J-59.
 func TestLocalSocketsDoNotDependOnTheAdapter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cause := errors.New("no bus")

@@ -12,6 +12,7 @@ import (
 
 // Clients with the default parser close the connection when an event holds more
 // than ten binary values, so one such broadcast would cost everybody theirs.
+// Proves T-63, J-26.
 func TestEmitRefusesMoreBinaryValuesThanClientsAccept(t *testing.T) {
 	values := func(n int) []any {
 		vs := make([]any, n)

@@ -47,6 +47,7 @@ func (h *hall) socket(t *testing.T, i int) *socketio.Socket {
 
 func (h *hall) id(i int) string { return h.clients[i].ID() }
 
+// Proves T-80, T-86, T-87, T-88, J-52.
 func TestOperatorsReachWhomTheyName(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHall(t)
@@ -103,6 +104,7 @@ func TestOperatorsReachWhomTheyName(t *testing.T) {
 	})
 }
 
+// Proves J-46.
 func TestOperatorsAreValues(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := siotest.NewServer(t)
@@ -198,6 +200,7 @@ func TestConcurrentBroadcastsArriveOnceEach(t *testing.T) {
 	}
 }
 
+// Proves T-61, J-47.
 func TestVolatileDropsWhatAConnectionCannotTake(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := siotest.NewServer(t)
@@ -230,6 +233,7 @@ func TestVolatileDropsWhatAConnectionCannotTake(t *testing.T) {
 	})
 }
 
+// Proves T-32, J-14.
 func TestSlowConsumerIsDisconnectedAndSlowsNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := siotest.NewServer(t, socketio.Config{Engine: engineio.Config{MaxPending: 1 << 20}})
@@ -263,6 +267,7 @@ func TestSlowConsumerIsDisconnectedAndSlowsNobody(t *testing.T) {
 	})
 }
 
+// Proves J-14.
 func TestStalledClientIsDisconnectedAfterTenSeconds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := siotest.NewServer(t)
@@ -279,6 +284,7 @@ func TestStalledClientIsDisconnectedAfterTenSeconds(t *testing.T) {
 	})
 }
 
+// Proves T-60, T-104, J-56.
 func TestBroadcastWithAckCollectsFromAllNodes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHall(t)
@@ -317,6 +323,7 @@ func TestBroadcastWithAckCollectsFromAllNodes(t *testing.T) {
 	})
 }
 
+// Proves T-59, J-54.
 func TestBroadcastWithAckReturnsWhatCame(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHall(t)
@@ -345,6 +352,7 @@ func TestBroadcastWithAckReturnsWhatCame(t *testing.T) {
 	})
 }
 
+// Proves J-55.
 func TestBroadcastWithAckDoesNotWaitForWhoHasLeft(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHall(t)

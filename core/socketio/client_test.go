@@ -43,6 +43,7 @@ func get(srv http.Handler, path string, header ...string) *http.Response {
 	return w.Result()
 }
 
+// Proves T-67, J-69.
 func TestClientBundleIsServedBesideTheConnections(t *testing.T) {
 	srv := newBundleServer(t)
 	for path, want := range map[string]struct {
@@ -67,6 +68,7 @@ func TestClientBundleIsServedBesideTheConnections(t *testing.T) {
 	}
 }
 
+// Proves T-67, J-69.
 func TestClientBundleIsRevalidated(t *testing.T) {
 	srv := newBundleServer(t)
 	first := get(srv, "/socket.io/socket.io.js")
@@ -81,6 +83,7 @@ func TestClientBundleIsRevalidated(t *testing.T) {
 	}
 }
 
+// Proves T-67, J-69.
 func TestClientBundleIsCompressedForWhoeverTakesIt(t *testing.T) {
 	srv := newBundleServer(t)
 	for header, zipped := range map[string]bool{

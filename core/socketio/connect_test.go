@@ -14,6 +14,7 @@ import (
 	"github.com/dunlin-io/dunlin/test/siotest"
 )
 
+// Proves T-30, T-75.
 func TestClientsJoinNamespacesWithAnIdOfTheirOwn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := siotest.NewServer(t)
@@ -42,6 +43,7 @@ func TestClientsJoinNamespacesWithAnIdOfTheirOwn(t *testing.T) {
 	})
 }
 
+// Proves T-40.
 func TestUnknownNamespaceIsRefusedAndTheConnectionStays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := siotest.NewServer(t)
@@ -52,6 +54,7 @@ func TestUnknownNamespaceIsRefusedAndTheConnectionStays(t *testing.T) {
 	})
 }
 
+// Proves T-69.
 func TestHandshakeShowsTheRequestAndTheAuthPayload(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := siotest.NewServer(t)
@@ -93,6 +96,7 @@ func TestHandshakeShowsTheRequestAndTheAuthPayload(t *testing.T) {
 
 type userKey struct{}
 
+// Proves T-20.
 func TestAdmitGivesContextValuesOrRefuses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		asked := 0
@@ -140,6 +144,7 @@ func TestAdmitGivesContextValuesOrRefuses(t *testing.T) {
 	})
 }
 
+// Proves T-47.
 func TestConnectTimeoutEndsWhoJoinsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := siotest.NewServer(t, socketio.Config{ConnectTimeout: 7 * time.Second})
@@ -166,6 +171,7 @@ func TestConnectTimeoutEndsWhoJoinsNothing(t *testing.T) {
 	})
 }
 
+// Proves T-47.
 func TestConnectTimeoutIs45SecondsByDefault(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := siotest.NewServer(t)

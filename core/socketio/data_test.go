@@ -9,6 +9,7 @@ import (
 	"github.com/dunlin-io/dunlin/test/siotest"
 )
 
+// Proves T-70.
 func TestDataIsEncodedWhenItIsSet(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := siotest.NewServer(t)

@@ -12,6 +12,7 @@ import (
 	"github.com/dunlin-io/dunlin/test/siotest"
 )
 
+// Proves T-53, T-54, J-50.
 func TestEachWayToLeaveHasItsReason(t *testing.T) {
 	type side = func(*socketio.Socket, *siotest.Client)
 	ways := []struct {
@@ -118,6 +119,7 @@ func TestDisconnectConnEndsEveryNamespace(t *testing.T) {
 	})
 }
 
+// Proves J-49.
 func TestClientsEventsAreHandledBeforeItsGoodbye(t *testing.T) {
 	for name, leave := range map[string]func(*siotest.Client){
 		"packet": (*siotest.Client).Disconnect,
@@ -144,6 +146,7 @@ func TestClientsEventsAreHandledBeforeItsGoodbye(t *testing.T) {
 	}
 }
 
+// Proves J-48.
 func TestWhoIsThrownOutIsNotListenedToAnyMore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := siotest.NewServer(t)

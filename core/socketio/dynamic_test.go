@@ -16,6 +16,7 @@ import (
 	"github.com/dunlin-io/dunlin/test/siotest"
 )
 
+// Proves T-44, J-30.
 func TestPatternMatchesWholeNames(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := siotest.NewServer(t)
@@ -31,6 +32,7 @@ func TestPatternMatchesWholeNames(t *testing.T) {
 	})
 }
 
+// Proves T-45.
 func TestFamiliesAreAskedInOrderAndWithTheHandshake(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := siotest.NewServer(t)
@@ -62,6 +64,7 @@ func TestFamiliesAreAskedInOrderAndWithTheHandshake(t *testing.T) {
 	})
 }
 
+// Proves J-32, J-33.
 func TestErrorOfAFamilyRefusesWithoutAskingFurther(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := siotest.NewServer(t, socketio.Config{Logger: quiet()})
@@ -86,6 +89,7 @@ func TestErrorOfAFamilyRefusesWithoutAskingFurther(t *testing.T) {
 	})
 }
 
+// Proves T-45.
 func TestWaitingFamilyLetsOthersGoOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := siotest.NewServer(t)
@@ -114,6 +118,7 @@ func TestWaitingFamilyLetsOthersGoOn(t *testing.T) {
 	})
 }
 
+// Proves T-46, T-76, J-34.
 func TestDynamicNamespaceEndsWithItsLastSocket(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log journal
@@ -157,6 +162,7 @@ func TestDynamicNamespaceEndsWithItsLastSocket(t *testing.T) {
 	})
 }
 
+// Proves J-35.
 func TestDynamicNamespaceOutlivesTheSocketsStillInMiddleware(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := siotest.NewServer(t)
@@ -231,6 +237,7 @@ func TestManyClientsRaceForOneDynamicNamespace(t *testing.T) {
 	}
 }
 
+// Proves J-31.
 func TestFamilyReachesItsNamespacesOnAllNodes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := siotest.NewCluster(t, 2)

@@ -13,6 +13,7 @@ import (
 	"github.com/dunlin-io/dunlin/test/siotest"
 )
 
+// Proves T-73, J-41.
 func TestEventsOfOneSocketAreHandledInOrder(t *testing.T) {
 	for _, transport := range []siotest.Transport{siotest.WebSocket, siotest.Polling} {
 		synctest.Test(t, func(t *testing.T) {
@@ -78,6 +79,7 @@ func TestConnectHandlerReturnsBeforeTheFirstEvent(t *testing.T) {
 	})
 }
 
+// Proves T-43, T-50, T-51.
 func TestListenersRunFromCatchAllOverMiddlewareToHandlers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := siotest.NewServer(t)
@@ -125,6 +127,7 @@ func TestOnceOnANamespaceIsForTheFirstOfAnySocket(t *testing.T) {
 	})
 }
 
+// Proves T-43, J-43.
 func TestEventMiddlewareKeepsEventsFromHandlers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		refused := errors.New("refused")
@@ -164,6 +167,7 @@ func TestEventMiddlewareKeepsEventsFromHandlers(t *testing.T) {
 	})
 }
 
+// Proves T-52.
 func TestOutgoingCatchAllSeesEachRecipient(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := siotest.NewCluster(t, 2)
@@ -193,6 +197,7 @@ func TestOutgoingCatchAllSeesEachRecipient(t *testing.T) {
 	})
 }
 
+// Proves T-71, J-40.
 func TestPanicsAndExitsEndOnlyTheirEvent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var told journal
@@ -259,6 +264,7 @@ func TestEventsMayBeKeptAndAcknowledgedLate(t *testing.T) {
 	})
 }
 
+// Proves T-62, T-74.
 func TestReservedAndUnencodableEventsAreErrors(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := siotest.NewServer(t)

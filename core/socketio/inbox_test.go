@@ -64,6 +64,7 @@ func TestAckInsideAHandlerIsReadBehindQueuedEvents(t *testing.T) {
 	}
 }
 
+// Proves J-42.
 func TestFloodBehindABlockedHandlerStopsReading(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := siotest.NewServer(t)
@@ -95,6 +96,7 @@ func TestFloodBehindABlockedHandlerStopsReading(t *testing.T) {
 	})
 }
 
+// Proves J-42.
 func TestInboxIsBoundedInBytes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := siotest.NewServer(t, socketio.Config{Limits: socketio.Limits{InboxBytes: 10_000}})
@@ -117,6 +119,7 @@ func TestInboxIsBoundedInBytes(t *testing.T) {
 	})
 }
 
+// Proves J-42.
 func TestFloodWhileAHandlerWaitsForAnAckEndsTheConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := siotest.NewServer(t, socketio.Config{Limits: socketio.Limits{InboxEvents: 10}})

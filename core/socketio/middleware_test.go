@@ -12,6 +12,7 @@ import (
 	"github.com/dunlin-io/dunlin/test/siotest"
 )
 
+// Proves T-42.
 func TestMiddlewareRunsInOrderForEveryNamespaceJoin(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := siotest.NewServer(t)
@@ -40,6 +41,7 @@ func TestMiddlewareRunsInOrderForEveryNamespaceJoin(t *testing.T) {
 	})
 }
 
+// Proves T-41.
 func TestMiddlewareRefusesWithMessageAndData(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var reasons []error
@@ -83,6 +85,7 @@ func TestMiddlewareRefusesWithMessageAndData(t *testing.T) {
 	})
 }
 
+// Proves J-37.
 func TestWhatMiddlewareEmitsComesRightBehindConnect(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := siotest.NewServer(t)
@@ -108,6 +111,7 @@ func TestWhatMiddlewareEmitsComesRightBehindConnect(t *testing.T) {
 	})
 }
 
+// Proves J-37.
 func TestWhatMiddlewareEmitsToARefusedClientIsNotSent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := siotest.NewServer(t)
@@ -183,6 +187,7 @@ func TestMiddlewareThatEndsItsGoroutineRefuses(t *testing.T) {
 	})
 }
 
+// Proves T-71, J-39.
 func TestPanicInMiddlewareRefusesWithoutDetails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var told []*socketio.PanicError

@@ -62,6 +62,7 @@ func recovering(t *testing.T, r socketio.Recovery) (srv *siotest.Server, state f
 	}
 }
 
+// Proves T-68, J-64.
 func TestRecoveryRestoresWhatWasMissedInOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv, state := recovering(t, socketio.Recovery{MaxDisconnection: 2 * time.Minute})
@@ -115,6 +116,7 @@ func named(name string, auth ...any) siotest.Options {
 	return o
 }
 
+// Proves J-63.
 func TestRecoveryWithoutAnOffsetBeginsAtConnect(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv, state := recovering(t, socketio.Recovery{MaxDisconnection: time.Minute})
@@ -132,6 +134,7 @@ func TestRecoveryWithoutAnOffsetBeginsAtConnect(t *testing.T) {
 	})
 }
 
+// Proves T-68, J-65.
 func TestRecoverySecretCountsOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv, state := recovering(t, socketio.Recovery{MaxDisconnection: time.Minute})
@@ -155,6 +158,7 @@ func TestRecoverySecretCountsOnce(t *testing.T) {
 	})
 }
 
+// Proves T-68, J-66.
 func TestRecoveryRefusesWhatItCannotProve(t *testing.T) {
 	for name, test := range map[string]struct {
 		limits socketio.Recovery
@@ -215,6 +219,7 @@ func TestRecoveryRefusesWhatItCannotProve(t *testing.T) {
 	}
 }
 
+// Proves J-62.
 func TestRecoveryAsksTheMiddlewareUnlessToldOtherwise(t *testing.T) {
 	for _, skip := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {

@@ -14,6 +14,7 @@ import (
 	"github.com/dunlin-io/dunlin/test/siotest"
 )
 
+// Proves T-70, T-95, J-57.
 func TestFetchSocketsDescribesAllNodes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHall(t)
@@ -64,6 +65,7 @@ func TestFetchSocketsDescribesAllNodes(t *testing.T) {
 	})
 }
 
+// Proves T-105.
 func TestRemoteSocketActsOnItsSocketWhereverItIs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHall(t)
@@ -112,6 +114,7 @@ func TestRemoteSocketActsOnItsSocketWhereverItIs(t *testing.T) {
 	})
 }
 
+// Proves T-97, T-98, J-70.
 func TestSocketsJoinLeaveAndDisconnectOnAllNodes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHall(t)
@@ -171,6 +174,7 @@ func TestSocketsJoinLeaveAndDisconnectOnAllNodes(t *testing.T) {
 	})
 }
 
+// Proves T-102.
 func TestRoomsOfTheCluster(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHall(t)
@@ -205,6 +209,7 @@ func openMute(t *testing.T, hub *memory.Hub, name cluster.NodeID) {
 	})
 }
 
+// Proves T-96, J-58.
 func TestNodeThatDoesNotAnswerIsNamed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHall(t)

@@ -15,6 +15,7 @@ import (
 	"github.com/dunlin-io/dunlin/test/siotest"
 )
 
+// Proves J-53.
 func TestSocketsStayInTheRoomOfTheirId(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := siotest.NewServer(t)
@@ -49,6 +50,7 @@ func TestSocketsStayInTheRoomOfTheirId(t *testing.T) {
 	})
 }
 
+// Proves T-110.
 func TestRoomHookTellsFirstAndLastMember(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log journal

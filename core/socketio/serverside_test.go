@@ -11,6 +11,7 @@ import (
 	"github.com/dunlin-io/dunlin/test/siotest"
 )
 
+// Proves T-101.
 func TestServerSideEventsReachTheOtherNodesInOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := siotest.NewCluster(t, 3)
@@ -37,6 +38,7 @@ func TestServerSideEventsReachTheOtherNodesInOrder(t *testing.T) {
 	})
 }
 
+// Proves T-101, J-61.
 func TestServerSideEmitWithAckCollectsOneAnswerOfEach(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := siotest.NewCluster(t, 3, socketio.Config{Logger: quiet()})

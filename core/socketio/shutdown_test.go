@@ -13,6 +13,7 @@ import (
 	"github.com/dunlin-io/dunlin/test/siotest"
 )
 
+// Proves T-72, J-51.
 func TestShutdownClosesTransportsSoThatClientsComeBack(t *testing.T) {
 	for _, transport := range []siotest.Transport{siotest.WebSocket, siotest.Polling} {
 		t.Run(string(transport), func(t *testing.T) {
@@ -44,6 +45,7 @@ func TestShutdownClosesTransportsSoThatClientsComeBack(t *testing.T) {
 	}
 }
 
+// Proves T-72, J-51.
 func TestShutdownWaitsForHandlers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := siotest.NewServer(t)
@@ -148,6 +150,7 @@ func TestShutdownDoesNotWaitLongForClientsThatDoNotRead(t *testing.T) {
 	})
 }
 
+// Proves T-100, J-59.
 func TestAfterShutdownNothingHappens(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := siotest.NewCluster(t, 2)

@@ -13,6 +13,7 @@ import (
 	"github.com/dunlin-io/dunlin/test/siotest"
 )
 
+// Proves T-48, T-49, J-16.
 func TestProtocolViolationsEndTheConnection(t *testing.T) {
 	tests := []struct {
 		name, packet string
@@ -81,6 +82,7 @@ func TestUnexpectedBinaryEndsTheConnection(t *testing.T) {
 }
 
 // A client has to wait for the answer to its CONNECT.
+// Proves J-38.
 func TestImpatienceDuringMiddlewareEndsTheConnection(t *testing.T) {
 	for name, packet := range map[string]string{"event": `2["x"]`, "CONNECT": `0`, "ack": `30[]`} {
 		t.Run(name, func(t *testing.T) {
@@ -98,6 +100,7 @@ func TestImpatienceDuringMiddlewareEndsTheConnection(t *testing.T) {
 	}
 }
 
+// Proves J-27.
 func TestAttachmentsMustComeInTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := siotest.NewServer(t)
@@ -144,6 +147,7 @@ func TestAttachmentsThatNeverComeEndWithTheConnection(t *testing.T) {
 	})
 }
 
+// Proves J-60.
 func TestLimitsOfOneConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var told []string
@@ -174,6 +178,7 @@ func TestLimitsOfOneConnection(t *testing.T) {
 	})
 }
 
+// Proves J-60.
 func TestRoomsOfOneSocketAreLimited(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := siotest.NewServer(t, socketio.Config{Logger: quiet(), Limits: socketio.Limits{Rooms: 2}})

@@ -98,6 +98,7 @@ func must(t *testing.T, errs ...error) {
 	}
 }
 
+// Proves T-85, T-86, T-87, T-88.
 func TestClusterDeliversToTheSelectedSocketsOnce(t *testing.T) {
 	c := newTrio(t, startRedis(t))
 	c.join(t, 0, "a", "b")
@@ -124,6 +125,7 @@ func TestClusterDeliversToTheSelectedSocketsOnce(t *testing.T) {
 	})
 }
 
+// Proves T-95, T-97, T-98, T-102.
 func TestClusterManagesSocketsOnOtherNodes(t *testing.T) {
 	c := newTrio(t, startRedis(t))
 	far, _ := c.servers[2].Socket(c.id(2))
@@ -166,6 +168,7 @@ func TestClusterManagesSocketsOnOtherNodes(t *testing.T) {
 	}
 }
 
+// Proves T-96, T-104, T-105.
 func TestClusterCollectsAcknowledgements(t *testing.T) {
 	c := newTrio(t, startRedis(t))
 	for i, client := range c.clients {
@@ -203,6 +206,7 @@ func TestClusterCollectsAcknowledgements(t *testing.T) {
 	}
 }
 
+// Proves T-101.
 func TestClusterServersTalkAmongThemselves(t *testing.T) {
 	c := newTrio(t, startRedis(t))
 	told := make(chan string, 10)
@@ -237,6 +241,7 @@ func TestClusterServersTalkAmongThemselves(t *testing.T) {
 	}
 }
 
+// Proves T-99, T-100.
 func TestClusterGoesOnByItselfAfterRedisWasAway(t *testing.T) {
 	r := startRedis(t)
 	c := newTrio(t, r)

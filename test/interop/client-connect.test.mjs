@@ -5,12 +5,14 @@ import { test } from "node:test";
 import { everyClient } from "./lib/matrix.mjs";
 
 everyClient(({ transport, dial, connect }) => {
+  // proves: T-01
   test("connects over the transport asked for", async () => {
     const client = await connect();
     await (transport === "upgrade" ? client.upgraded() : undefined);
     assert.equal(client.transport, transport === "polling" ? "polling" : "websocket");
   });
 
+  // proves: T-30
   test("gets a socket id that is not the id of its session", async () => {
     const client = await connect();
     assert.match(client.id, /^[\w-]{20}$/);
@@ -35,6 +37,7 @@ everyClient(({ transport, dial, connect }) => {
     assert.deepEqual(await client.receive("auth"), [[{}]]);
   });
 
+  // proves: T-69
   test("shows its query and auth payload to the server", async () => {
     const client = await connect({ query: { lang: "fr", odd: "a&b=c é" }, auth: { token: "t" } });
     const [socket] = await client.op("fetchSockets", { rooms: [client.id] });
@@ -43,6 +46,7 @@ everyClient(({ transport, dial, connect }) => {
     assert.equal(socket.handshake.query.odd, "a&b=c é");
   });
 
+  // proves: T-44
   test("enters several namespaces over one connection", async () => {
     const main = await connect();
     const custom = await main.enter("/custom", { auth: { who: "custom" } });
@@ -70,6 +74,7 @@ everyClient(({ transport, dial, connect }) => {
     assert.deepEqual(await custom.receive("auth"), [[{ only: true }]]);
   });
 
+  // proves: T-41
   test("is refused by a middleware with a message and data", async () => {
     const error = await dial({ nsp: "/guarded", auth: { token: "wrong" } }).refused();
     assert.equal(error.message, "not authorized");
@@ -86,6 +91,7 @@ everyClient(({ transport, dial, connect }) => {
   });
 
   for (const nsp of ["/unknown", "/dyn-x", "/dyn-", "/custom/", "/Custom", "/dyn-7x"]) {
+    // proves: T-40
     test(`is refused in the unknown namespace ${nsp}`, async () => {
       const error = await dial({ nsp }).refused();
       assert.equal(error.message, "Invalid namespace");

@@ -51,6 +51,7 @@ function define({ transport, connect }) {
     assert.deepEqual(answers, [[30], [5], ["x"]]);
   });
 
+  // proves: T-56
   test("is asked for an acknowledgement inside a handler", async () => {
     const client = await connect();
     client.socket.on("question", (a, b, ack) => ack({ sum: a + b }));
@@ -92,6 +93,7 @@ function define({ transport, connect }) {
     }
   });
 
+  // proves: T-62
   test("never receives an event with a reserved name", async () => {
     const client = await connect();
     for (const name of reservedNames) {
@@ -138,6 +140,7 @@ function define({ transport, connect }) {
     assert.deepEqual(await client.receive("message-back"), [args]);
   });
 
+  // proves: T-63
   test("sends as many attachments as its parser allows", async () => {
     const client = await connect();
     const args = Array.from({ length: 10 }, (_, i) => bytes(i + 1));
@@ -151,6 +154,7 @@ function define({ transport, connect }) {
     assert.deepEqual(await client.receive("message-back", args.length), args);
   });
 
+  // proves: T-73
   test("keeps 1,000 messages in order, from the first moment on", async () => {
     const client = await connect();
     for (let i = 0; i < 500; i++) client.emit("message", i);
@@ -162,6 +166,7 @@ function define({ transport, connect }) {
     assert.equal(client.received("message-back").length, 1000);
   });
 
+  // proves: T-71, J-40
   test("survives a handler that panics, and so does everybody else", async () => {
     const [client, other] = await Promise.all([connect(), connect()]);
     client.emit("panic");

@@ -32,6 +32,7 @@ everyClient(({ release, transport, dial, connect }) => {
     assert.equal(back.equals(data), true, "the attachment came back different");
   });
 
+  // proves: T-14
   test("is cut off above the limit, alone", async () => {
     const [client, other] = await Promise.all([connect(), connect()]);
     if (transport === "upgrade") await client.upgraded();

@@ -61,6 +61,7 @@ function define(release, transport) {
     assert.deepEqual(await other.request("echo", "still here"), ["still here"]);
   });
 
+  // proves: T-72
   test("learns that the server shuts down", async () => {
     await start();
     const client = await settled();
@@ -116,6 +117,7 @@ function define(release, transport) {
     server.thaw();
   });
 
+  // proves: T-06
   test("outlives many heartbeats", async () => {
     await start({ PING_INTERVAL: "50", PING_TIMEOUT: "5000" });
     const client = await settled();
@@ -128,6 +130,7 @@ function define(release, transport) {
   });
 
   // Since 4.6 of the client.
+  // proves: T-68
   test("recovers its session on the same node", { skip: release !== "sio48" && "since 4.6" }, async () => {
     await start({ RECOVERY: "1" });
     const proxy = await Proxy.start(server.port);

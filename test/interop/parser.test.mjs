@@ -11,6 +11,7 @@ everyClient(define, { env: { PARSER: "msgpack" } });
 function define({ transport, connect, dial }) {
   const options = { parser };
 
+  // proves: T-65, T-77
   test("echoes values of every kind", async () => {
     const client = await connect(options);
     const values = ["péché 🐟 \u0000", "", 0, -1, 0.1, 2 ** 31, 2 ** 40, -(2 ** 40), 2 ** 53 - 1, true, null, [], {}, { a: [{ "": [1] }] }];
@@ -19,6 +20,7 @@ function define({ transport, connect, dial }) {
     assert.deepEqual(await client.receive("message-back"), [values]);
   });
 
+  // proves: T-65
   test("echoes binary among other values", async () => {
     const client = await connect(options);
     const args = [bytes(0), { deep: [bytes(300), "text"] }, bytes(70_000), ...Array.from({ length: 20 }, (_, i) => bytes(i))];

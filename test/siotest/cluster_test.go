@@ -30,6 +30,7 @@ func TestClusterOfTheDocumentation(t *testing.T) {
 	})
 }
 
+// Proves T-01.
 func TestEveryTransportCarriesEventsBothWays(t *testing.T) {
 	for _, transport := range []siotest.Transport{siotest.WebSocket, siotest.Polling, siotest.Upgrade} {
 		t.Run(string(transport), func(t *testing.T) {

@@ -18,6 +18,7 @@ export function broadcasts({ cluster, origin, askedOfDunlin }) {
   });
   afterEach(() => crowd.disperse());
 
+  // proves: T-85, T-107
   test("reaches everybody", async () => {
     await crowd.expect(asking, crowd.all, {});
   });
@@ -28,11 +29,13 @@ export function broadcasts({ cluster, origin, askedOfDunlin }) {
     await crowd.expect(asking, crowd.all, {}, []);
   });
 
+  // proves: T-107
   test("carries binary arguments", async () => {
     await crowd.expect(asking, crowd.all, {}, [bytes(0), { deep: [bytes(300), "text", bytes(70_000)] }]);
     await crowd.expect(asking, crowd.all, {}, Array.from({ length: 10 }, (_, i) => bytes(i)));
   });
 
+  // proves: T-86, T-107
   test("reaches a room on every node", async () => {
     const room = [asking, crowd.at(far), crowd.at(farther, 1)];
     await crowd.join(room, "red");
@@ -55,6 +58,7 @@ export function broadcasts({ cluster, origin, askedOfDunlin }) {
     await crowd.expect(asking, [], { rooms: ["nobody is here"] });
   });
 
+  // proves: T-87, T-107
   test("reaches members of several rooms once", async () => {
     await crowd.join([asking, crowd.at(far), crowd.at(farther)], "red");
     await crowd.join([crowd.at(far), crowd.at(farther, 1)], "blue");
@@ -112,6 +116,7 @@ export function broadcasts({ cluster, origin, askedOfDunlin }) {
     }
   });
 
+  // proves: T-104, T-107
   test("collects acknowledgements from everybody", async () => {
     crowd.all.forEach(({ socket }, i) => socket.on("ask", (a, ack) => ack({ i, a })));
     const replies = await asking.op("emitWithAck", { event: "ask", args: ["x"], timeoutMs: 10_000 });
@@ -139,6 +144,7 @@ export function broadcasts({ cluster, origin, askedOfDunlin }) {
     assert.deepEqual(replies, []);
   });
 
+  // proves: T-59
   test("hands over the acknowledgements that came in time", async () => {
     const silent = [crowd.at(far, 1), crowd.at(origin, 1)];
     crowd.all.forEach((client, i) => client.socket.on("ask", (ack) => silent.includes(client) || ack(i)));

@@ -44,6 +44,7 @@ export function names({ cluster, origin }) {
   });
   afterEach(() => crowd.disperse());
 
+  // proves: J-74
   test("tells hostile room names apart", async () => {
     // One client on each node is in the room at hand, the other in all others.
     const rooms = Object.values(hostile);

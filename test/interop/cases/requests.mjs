@@ -35,6 +35,7 @@ export function requests({ cluster, origin, askedOfDunlin, noRoomList }) {
     assert.deepEqual(await fetchIds({ local: true }), ids([asking, crowd.at(origin, 1)]));
   });
 
+  // proves: T-95, T-107
   test("fetches what is known of a socket on another node", async () => {
     const options = { auth: { token: "péché" }, query: { lang: "fr" } };
     const visitors = await Crowd.gather(cluster(), { perNode: 1, ...options });
@@ -54,6 +55,7 @@ export function requests({ cluster, origin, askedOfDunlin, noRoomList }) {
     assert.equal(socket.handshake.query.transport, "websocket");
   });
 
+  // proves: T-102, T-107
   test("lists the rooms of the whole cluster", { skip: noRoomList }, async () => {
     await crowd.join([asking], "here");
     await crowd.join([crowd.at(far)], "there", "odd \u0000 🐟 #");
@@ -62,6 +64,7 @@ export function requests({ cluster, origin, askedOfDunlin, noRoomList }) {
     assert.deepEqual(await asking.op("allRooms"), wanted.sort());
   });
 
+  // proves: T-97, T-107
   test("makes sockets of every node join and leave rooms", async () => {
     await asking.op("socketsJoin", { targets: ["red", "blue"] });
     for (const client of crowd.all) {
@@ -107,6 +110,7 @@ export function requests({ cluster, origin, askedOfDunlin, noRoomList }) {
     }
   });
 
+  // proves: J-70
   test(
     "delivers to a room what was emitted right after the join",
     askedOfDunlin("the reference joins its own sockets only when its message comes back from Redis"),
@@ -118,6 +122,7 @@ export function requests({ cluster, origin, askedOfDunlin, noRoomList }) {
   );
 
   for (const close of [false, true]) {
+    // proves: T-98, T-107
     test(`sends sockets of every node away ${close ? "and closes" : "but keeps"} their connections`, async () => {
       const leaving = [crowd.at(origin, 1), crowd.at(far), crowd.at(farther)];
       const staying = crowd.without(...leaving);
@@ -135,6 +140,7 @@ export function requests({ cluster, origin, askedOfDunlin, noRoomList }) {
     });
   }
 
+  // proves: T-101, T-107
   test("emits to the other nodes' processes", async () => {
     await crowd.join(crowd.all, "notes");
     await asking.op("serverSideEmit", { event: "note", args: ["hello", { n: [1, null] }] });
@@ -148,11 +154,13 @@ export function requests({ cluster, origin, askedOfDunlin, noRoomList }) {
     }
   });
 
+  // proves: T-101, T-107
   test("collects the answers of the other nodes' processes", async () => {
     const replies = await asking.op("serverSideEmitWithAck", { event: "ping", args: ["x"], timeoutMs: 10_000 });
     assert.deepEqual(replies.sort(), [far, farther].map((n) => `${cluster().nodes[n].name}:x`).sort());
   });
 
+  // proves: J-61
   test("is told at once by Dunlin nodes, and by no other, that nobody handles an event", async () => {
     const others = [far, farther].map((n) => cluster().nodes[n].kind);
     const answers = others.filter((kind) => kind === "dunlin").map(() => null);
@@ -165,6 +173,7 @@ export function requests({ cluster, origin, askedOfDunlin, noRoomList }) {
     }
   });
 
+  // proves: T-96, J-58
   test(
     "fetches what the reachable nodes know when one does not answer",
     askedOfDunlin("the reference throws away what it received"),
