@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -180,19 +181,16 @@ func (f *finding) theirData() any {
 }
 
 // oddKey reports whether b holds the name of a packet's member as a binary value
-// or alone in a list.
+// or alone in a list, in any of their forms.
 func oddKey(b []byte) bool {
 	for _, name := range []string{"type", "nsp", "id", "data"} {
 		n := string(rune(len(name)))
-		for _, before := range []string{"\xc4", "\xc5\x00", "\xc6\x00\x00\x00", "\x91\xd9", "\x00\x01\xd9"} {
-			if bytes.Contains(b, []byte(before+n+name)) {
-				return true
-			}
+		forms := []string{"\xc4" + n, "\xc5\x00" + n, "\xc6\x00\x00\x00" + n}
+		for _, list := range []string{"\x91", "\xdc\x00\x01", "\xdd\x00\x00\x00\x01"} {
+			forms = append(forms, list+string([]byte{0xa0 | byte(len(name))}), list+"\xd9"+n, list+"\xda\x00"+n, list+"\xdb\x00\x00\x00"+n)
 		}
-		for _, before := range []string{"\x91", "\x00\x01"} {
-			if bytes.Contains(b, []byte(before+string([]byte{0xa0 | byte(len(name))})+name)) {
-				return true
-			}
+		if slices.ContainsFunc(forms, func(form string) bool { return bytes.Contains(b, []byte(form+name)) }) {
+			return true
 		}
 	}
 	return false
