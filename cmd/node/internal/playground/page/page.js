@@ -230,5 +230,8 @@ $("room").onkeydown = (event) => {
   if (!joined.has(room)) toggle(room);
 };
 
+// A keyboard that comes up on a phone must not hide the last message.
+addEventListener("resize", () => ($("log").scrollTop = $("log").scrollHeight));
+
 $("name").value = me.name;
 draw();
