@@ -67,12 +67,12 @@ func newChat(cfg socketio.Config) (*socketio.Server, error) {
 		_ = s.To(room(name)).Emit("joined", name, nameOf(s))
 		return members(ctx, io, name)
 	})
-	socketio.Handle(io, "say", func(_ context.Context, s *socketio.Socket, m message) (bool, error) {
+	socketio.On(io, "say", func(_ context.Context, s *socketio.Socket, m message) error {
 		if !slices.Contains(s.Rooms(), room(m.Room)) {
-			return false, &socketio.RemoteError{Code: "not_in_room", Message: "join " + m.Room + " first"}
+			return &socketio.RemoteError{Code: "not_in_room", Message: "join " + m.Room + " first"}
 		}
 		m.From = nameOf(s) // and not what the client says
-		return true, io.To(room(m.Room)).Emit("said", m)
+		return io.To(room(m.Room)).Emit("said", m)
 	})
 	io.OnDisconnecting(func(s *socketio.Socket, _ socketio.Reason) {
 		for _, r := range s.Rooms() {
