@@ -294,9 +294,11 @@ func (p *polling) take(parked bool) (out [][]byte, final bool) {
 	}
 	taken := p.cut()
 	p.settle()
-	if len(p.queue) == 0 && p.phase == pollShut {
-		// A close that waited for this GET is preceded by a noop, as the reference's is.
-		if len(taken) == 0 && !parked {
+	if len(taken) == 0 && len(p.queue) == 0 && p.phase == pollShut {
+		// The close goes out in an answer of its own: the JavaScript client acts on it at once, and loses the
+		// messages before it in the same payload. One that waited for this GET is preceded by a noop, as the
+		// reference's is.
+		if !parked {
 			taken = append(taken, queuedPacket{noopPacket, 0})
 		}
 		taken, final = append(taken, queuedPacket{closePacket, 0}), true

@@ -215,7 +215,8 @@ func TestPollingCloseFlushesOverSeveralPolls(t *testing.T) {
 		t.Errorf("Send after Close = %v, want ErrClosed", err)
 	}
 	p.expectPoll("412345678")
-	p.expectPoll("4abcdefgh\x1e1")
+	p.expectPoll("4abcdefgh")
+	p.expectPoll("6\x1e1")
 	p.rec.waitClosed(t)
 }
 

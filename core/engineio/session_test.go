@@ -198,10 +198,11 @@ func TestSessionClosedInsideAccept(t *testing.T) {
 		r.Close()
 	})
 	res := f.must("GET", "EIO=4&transport=polling", "")
-	f.parseOpen(res.body)
-	if _, rest, _ := strings.Cut(res.body, "\x1e"); rest != "4no room\x1e1" {
+	p := &poller{fixture: f, sid: f.parseOpen(res.body)}
+	if _, rest, _ := strings.Cut(res.body, "\x1e"); rest != "4no room" {
 		t.Errorf("handshake = %q", res.body)
 	}
+	p.expectPoll("6\x1e1")
 	if r := f.session().waitClosed(t); r != engineio.ReasonForcedClose {
 		t.Errorf("reason %q", r)
 	}

@@ -205,8 +205,10 @@ func TestUpgradeCandidateMisbehavesAlone(t *testing.T) {
 				p.expectPoll("4fine")
 				for { // the place is free again
 					again := p.upgrade("EIO=4&transport=websocket&sid=" + p.sid)
-					again.send("2probe")
-					if op, data := again.frame(); op == opText {
+					if _, err := again.Write(clientFrame(true, opText, []byte("2probe"))); err != nil {
+						continue
+					}
+					if op, data, err := again.tryFrame(); err == nil && op == opText {
 						if string(data) != "3probe" {
 							t.Errorf("probe answered %q", data)
 						}
