@@ -14,6 +14,10 @@ import (
 // closeGrace is how long Close waits for Redis to take what is queued.
 const closeGrace = time.Second
 
+// readTimeout is how long a published batch waits for Redis to answer before it
+// counts as lost: a Redis that only stood still for a while has taken it.
+const readTimeout = 10 * time.Second
+
 // Adapter carries the messages of one server over Redis. It implements
 // [cluster.Adapter]; each server needs one of its own, since nodes are counted
 // by their connections. Safe for concurrent use.
@@ -71,6 +75,9 @@ func Open(ro *redis.UniversalOptions, o Options) (*Adapter, error) {
 	own.DialerRetries = 1 // the adapter waits between attempts by itself
 	if own.MaintNotificationsConfig == nil {
 		own.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
+	}
+	if own.ReadTimeout == 0 {
+		own.ReadTimeout = readTimeout
 	}
 	client := redis.NewUniversalClient(&own)
 	a, err := New(client, o)

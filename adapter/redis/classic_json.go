@@ -57,6 +57,9 @@ func (o *jsonOpts) target() (cluster.Target, error) {
 	if o.Rooms == nil || o.Except == nil {
 		return cluster.Target{}, fmt.Errorf("%w: opts without rooms or except", errMalformed)
 	}
+	if n := max(len(*o.Rooms), len(*o.Except)); n > maxRooms {
+		return cluster.Target{}, fmt.Errorf("%w: %d rooms", errMalformed, n)
+	}
 	return cluster.Target{
 		Rooms: plain(*o.Rooms), Except: plain(*o.Except),
 		Volatile: o.Flags.Volatile, Compress: o.Flags.Compress,
@@ -154,13 +157,14 @@ func (t *joinedText) UnmarshalJSON(b []byte) error {
 		*t = joinedText(strings.Join(plain(list), ", "))
 		return err
 	}
-	var one looseText
-	if err := one.UnmarshalJSON(b); err != nil {
+	if len(b) > 0 && (b[0] == '{' || b[0] == 't' || b[0] == 'f' || b[0] == 'n') {
 		*t = joinedText(b) // an application put something else there
 		return nil
 	}
+	var one looseText
+	err := one.UnmarshalJSON(b)
 	*t = joinedText(one)
-	return nil
+	return err
 }
 
 func plainMap(m map[string]joinedText) map[string]string {

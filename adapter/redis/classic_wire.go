@@ -21,6 +21,10 @@ type codec struct {
 	limits    parser.Limits
 }
 
+// maxRooms bounds each list of rooms in a target: its entries take less room in
+// a message than in memory.
+const maxRooms = 100_000
+
 // emitterUID is how JavaScript emitters sign: they have no name of their own.
 const emitterUID = "emitter"
 
@@ -239,9 +243,9 @@ func readOpts(cur *cursor) cluster.Target {
 	for range cur.object() {
 		switch cur.text() {
 		case "rooms":
-			t.Rooms, rooms = cur.texts(), true
+			t.Rooms, rooms = cur.texts(maxRooms), true
 		case "except":
-			t.Except, except = cur.texts(), true
+			t.Except, except = cur.texts(maxRooms), true
 		case "flags":
 			readFlags(cur, &t)
 		default:

@@ -157,10 +157,14 @@ func (c *cursor) text() string {
 	return c.str()
 }
 
-// texts reads an array of strings and numbers.
-func (c *cursor) texts() []string {
+// texts reads an array of strings and numbers, and fails if there are more than
+// most.
+func (c *cursor) texts(most int) []string {
 	n := c.array()
-	if n == 0 {
+	if n > most {
+		c.fail()
+	}
+	if n == 0 || c.bad {
 		return nil
 	}
 	list := make([]string, n)

@@ -1,6 +1,7 @@
 package redisadapter
 
 import (
+	"context"
 	"errors"
 	"strconv"
 	"time"
@@ -103,32 +104,29 @@ func (s *subscriber) reconcile(health bool) {
 	err := s.write(&p)
 	if err != nil && s.ctx.Err() == nil {
 		s.broke(err)
-		time.AfterFunc(mostBackoff, s.signal) // for what was not written; needs no end
 	}
 }
 
-// write carries out a plan. What could not be written go-redis writes to the next
-// connection; what it was not given because of that stays to be written. Patterns come first: a node whose request channel is
-// counted as a member hears broadcasts.
+// write carries out a plan, all of it even if a part fails: go-redis remembers
+// what it was told for the next connection. Patterns come before channels, so
+// that a node which is counted as a member hears broadcasts.
 func (s *subscriber) write(p *plan) error {
 	var failed error
 	for _, step := range []struct {
 		names []string
-		write func(...string) error
+		write func(context.Context, ...string) error
 	}{
-		{p.unsubscribe, func(names ...string) error { return p.pubsub.Unsubscribe(s.ctx, names...) }},
-		{p.punsubscribe, func(names ...string) error { return p.pubsub.PUnsubscribe(s.ctx, names...) }},
-		{p.psubscribe, func(names ...string) error { return p.pubsub.PSubscribe(s.ctx, names...) }},
-		{p.subscribe, func(names ...string) error { return p.pubsub.Subscribe(s.ctx, names...) }},
+		{p.unsubscribe, p.pubsub.Unsubscribe},
+		{p.punsubscribe, p.pubsub.PUnsubscribe},
+		{p.psubscribe, p.pubsub.PSubscribe},
+		{p.subscribe, p.pubsub.Subscribe},
 	} {
 		if len(step.names) == 0 { // which would mean all
 			continue
 		}
-		if failed != nil {
-			s.unsent(step.names)
-			continue
+		if err := step.write(s.ctx, step.names...); failed == nil {
+			failed = err
 		}
-		failed = step.write(step.names...)
 	}
 	if failed != nil || !p.fence {
 		return failed
@@ -141,18 +139,6 @@ func (s *subscriber) write(p *plan) error {
 	}
 	s.mu.Unlock()
 	return p.pubsub.Ping(s.ctx, strconv.FormatUint(fence, 10))
-}
-
-// unsent notes that subscriptions were not written after all. Of those that are
-// to end nothing is known any more; a new connection does not have them.
-func (s *subscriber) unsent(names []string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, name := range names {
-		if sub := s.byName[name]; sub != nil {
-			sub.sent = false
-		}
-	}
 }
 
 // deaf reports whether the connection has been silent since a fence that should

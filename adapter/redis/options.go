@@ -61,6 +61,7 @@ type Drop struct {
 // DropReason is why messages were dropped.
 type DropReason uint8
 
+// The reasons.
 const (
 	DropMalformed DropReason = iota // received, and not what a member of the cluster sends
 	DropOverflow                    // the oldest gave way: more was published than the buffer holds

@@ -17,6 +17,7 @@ import (
 	"github.com/dunlin-io/dunlin/core/cluster/clustertest"
 )
 
+// Proves T-109, T-120, J-73, J-76.
 func TestClassicConformance(t *testing.T) {
 	r := startRedis(t)
 	var bus atomic.Int64
@@ -92,6 +93,7 @@ func expectOneSubscriptionEach(t *testing.T, r *redisServer, nodes int64) {
 	})
 }
 
+// Proves J-71.
 func TestMessagesWaitWhileRedisIsAway(t *testing.T) {
 	r := startRedis(t)
 	adapter := openAdapter(t, r, redisadapter.Options{})
@@ -276,6 +278,7 @@ var hostile = []string{
 	`{"type":4,"uid":"z","opts":{"rooms":null,"except":[]},"close":true}`,
 }
 
+// Proves J-72.
 func TestHostileMessagesAreDropped(t *testing.T) {
 	r := startRedis(t)
 	a, b := pair(t, r)
@@ -355,4 +358,42 @@ func TestMonitorSeesTheClassicCommands(t *testing.T) {
 	if got := m.commands("PSUBSCRIBE"); len(got) != 2 {
 		t.Errorf("subscribed to %q, want one pattern for each node", got)
 	}
+}
+
+func TestRefusedSubscriptionIsAskedForAgain(t *testing.T) {
+	r := startRedis(t)
+	c := r.Client(t)
+	rule := func(channels ...any) {
+		t.Helper()
+		args := append([]any{"ACL", "SETUSER", "node", "on", ">secret", "resetchannels", "+@all"}, channels...)
+		if err := c.Do(within(t), args...).Err(); err != nil {
+			t.Fatalf("ACL SETUSER: %v", err)
+		}
+	}
+	rule("&socket.io#*") // broadcasts, but neither requests nor answers
+	refused := make(chan error, 100)
+	a, err := redisadapter.Open(
+		&redis.UniversalOptions{Addrs: []string{r.addr}, Username: "node", Password: "secret"},
+		redisadapter.Options{OnError: func(err error) {
+			select {
+			case refused <- err:
+			default:
+			}
+		}},
+	)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = a.Close() })
+	n := join(a, "/", "a")
+	if err := <-refused; !redis.HasErrorPrefix(err, "NOPERM") {
+		t.Errorf("OnError(%v), want NOPERM", err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
+	defer cancel()
+	if err := n.Ready(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("Ready() = %v, want the deadline", err)
+	}
+	rule("allchannels")
+	n.ready(t)
 }

@@ -9,17 +9,21 @@ import (
 
 // process is a redis-server of this machine.
 type process struct {
-	path, dir, port string
-	cmd             *exec.Cmd // nil: not running
+	path string
+	args []string
+	cmd  *exec.Cmd // nil: not running
 }
 
-func startProcess(t testing.TB, path, addr string) *redisServer {
+func startProcess(t testing.TB, path, addr string, args ...string) *redisServer {
 	t.Helper()
 	_, port, err := net.SplitHostPort(addr)
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &process{path: path, dir: t.TempDir(), port: port}
+	p := &process{path: path, args: append([]string{
+		"--bind", "127.0.0.1", "--port", port, "--dir", t.TempDir(),
+		"--save", "", "--appendonly", "no", "--daemonize", "no",
+	}, args...)}
 	if err := p.start(); err != nil {
 		t.Fatal(err)
 	}
@@ -29,8 +33,7 @@ func startProcess(t testing.TB, path, addr string) *redisServer {
 
 func (p *process) start() error {
 	// Not bound to a context: kill ends it, in the test or in its cleanup.
-	cmd := exec.Command(p.path, "--bind", "127.0.0.1", "--port", p.port, "--dir", p.dir, //nolint:noctx // see above
-		"--save", "", "--appendonly", "no", "--daemonize", "no")
+	cmd := exec.Command(p.path, p.args...)
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("start %s: %w", p.path, err)
 	}
