@@ -20,10 +20,11 @@ fmt: bin/golangci-lint ## format Go files
 
 # The tests of tools/ read files outside their module, which the test cache does
 # not see: hence -count=1.
-lint: bin/golangci-lint ## linters, import floors, file sizes, go.mod, go fix
+lint: bin/golangci-lint ## linters, import floors, file sizes, docs/compatibility.md, go.mod, go fix
 	bin/golangci-lint run ./...
 	cd tools && ../bin/golangci-lint run ./...
 	go -C tools run ./shape ..
+	go -C tools run ./compat ..
 	go -C tools test -count=1 ./...
 	go mod tidy -diff
 	go fix -diff ./...
@@ -32,13 +33,17 @@ test: ## all Go tests, as the README says
 	go test ./...
 
 race: bin/noskip ## all Go tests, race detector, shuffled; a skip is a failure
-	go test -json -race -shuffle=on -count=$(COUNT) -timeout=15m ./... | bin/noskip
+	go test -json -race -shuffle=on -count=$(COUNT) -timeout=15m ./... | bin/noskip -passed bin/ran-go.txt
 
 integration: ## the tests that need Redis
 	go test -race -count=1 ./test/integration/... ./adapter/redis/...
 
 interop: $(INTEROP)/node_modules ## official JavaScript and Python clients, Node.js cluster members, Chromium
-	npm --prefix $(INTEROP) test
+	@mkdir -p bin
+	RESULTS=$(CURDIR)/bin/ran-interop.jsonl npm --prefix $(INTEROP) test
+
+compat: ## after race and interop: what docs/compatibility.md and docs/clients.md claim passed there
+	go -C tools run ./compat -ran ..
 
 conformance: ## the reference's own suites; SUITES=path/to/a/checkout/of/socketio/socket.io
 	bash .ci/conformance "$(SUITES)"
@@ -81,4 +86,4 @@ $(INTEROP)/node_modules: $(INTEROP)/package-lock.json
 	npm --prefix $(INTEROP) ci --no-audit --no-fund
 	@touch $@
 
-.PHONY: help build fmt lint test race integration interop conformance fuzz cross compose docs bench night ci
+.PHONY: help build fmt lint test race integration interop compat conformance fuzz cross compose docs bench night ci

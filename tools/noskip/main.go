@@ -3,11 +3,17 @@
 // everything is installed a skip is a test that silently stopped testing.
 //
 //	go test -json ./... | noskip
+//	go test -json ./... | noskip -passed FILE
+//
+// The second form writes the names of the tests that passed to FILE, one a
+// line as package and test; without subtests.
 package main
 
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"maps"
@@ -17,10 +23,24 @@ import (
 )
 
 func main() {
-	if err := run(os.Stdin, os.Stdout); err != nil {
+	name := flag.String("passed", "", "file for the names of the tests that passed")
+	flag.Parse()
+	if err := record(*name, os.Stdin, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "noskip:", err)
 		os.Exit(1)
 	}
+}
+
+// record is run with a file for the tests that passed, unless its name is empty.
+func record(name string, r io.Reader, w io.Writer) error {
+	if name == "" {
+		return run(r, w, io.Discard)
+	}
+	passed, err := os.Create(name)
+	if err != nil {
+		return fmt.Errorf("record what passed: %w", err)
+	}
+	return errors.Join(run(r, w, passed), passed.Close())
 }
 
 // event is one line of `go test -json`; see `go doc test2json`.
@@ -31,7 +51,7 @@ type event struct {
 // name identifies a test, or a package where Test is empty.
 func (e event) name() string { return strings.TrimSpace(e.Package + " " + e.Test) }
 
-func run(r io.Reader, w io.Writer) error {
+func run(r io.Reader, w, names io.Writer) error {
 	var failed, skipped []string
 	passed := 0
 	output := make(map[string][]string) // of tests that still run, by name
@@ -66,6 +86,11 @@ func run(r io.Reader, w io.Writer) error {
 				skipped = append(skipped, e.name())
 			case e.Action == "pass" && e.Test != "":
 				passed++
+				if !strings.Contains(e.Test, "/") {
+					if _, err := fmt.Fprintln(names, e.name()); err != nil {
+						return fmt.Errorf("record what passed: %w", err)
+					}
+				}
 			}
 		}
 	}

@@ -1,6 +1,9 @@
 package main
 
 import (
+	"io"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -30,7 +33,7 @@ func TestRunFailsOnFailuresAndSkips(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			var out strings.Builder
-			err := run(strings.NewReader(tt.in), &out)
+			err := run(strings.NewReader(tt.in), &out, io.Discard)
 			if tt.wantErr == "" && err != nil || tt.wantErr != "" && (err == nil || !strings.Contains(err.Error(), tt.wantErr)) {
 				t.Errorf("run() = %v, want an error that contains %q", err, tt.wantErr)
 			}
@@ -41,5 +44,22 @@ func TestRunFailsOnFailuresAndSkips(t *testing.T) {
 				t.Errorf("printed %q, want %q not in it", out.String(), tt.wantNot)
 			}
 		})
+	}
+}
+
+func TestRecordNamesTheTestsThatPassed(t *testing.T) {
+	subtest := `{"Action":"pass","Package":"p","Test":"TestE/sub"}` + "\n"
+	file := filepath.Join(t.TempDir(), "passed")
+	if err := os.WriteFile(file, []byte("p TestOfAnEarlierRun\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := record(file, strings.NewReader(pass+fail+skip+subtest+untested), io.Discard); err == nil {
+		t.Error("record() hides a failure")
+	}
+	if got, err := os.ReadFile(file); string(got) != "p TestA\n" || err != nil {
+		t.Errorf("recorded %q, %v, want TestA alone", got, err)
+	}
+	if err := record(filepath.Join(file, "nowhere"), strings.NewReader(pass), io.Discard); err == nil {
+		t.Error("record() without a file succeeded")
 	}
 }
