@@ -56,6 +56,7 @@ func TestEachWayToLeaveHasItsReason(t *testing.T) {
 					log.note("disconnect: " + string(r))
 				})
 				c := srv.Dial()
+				synctest.Wait() // it has joined the lobby
 				s := socketOf(t, srv, c)
 				ctx := s.Context()
 				way.leave(s, c)

@@ -143,6 +143,7 @@ func TestRecoverySecretCountsOnce(t *testing.T) {
 		a.Cut()
 		synctest.Wait()
 		b := srv.Dial(named("second", tr.auth()))
+		synctest.Wait() // it is settled there
 		// Whoever comes next with it takes over from the one who is there.
 		c := srv.Dial(named("third", tr.auth()))
 		b.ExpectDisconnect("transport close")

@@ -43,6 +43,7 @@ func TestProtocolViolationsEndTheConnection(t *testing.T) {
 				srv.On("x", func(*socketio.Event) { t.Error("the event was handled") })
 				c, witness := srv.Dial(), srv.Dial()
 				c.Join("/chat")
+				synctest.Wait() // now the server has it, too
 				s := socketOf(t, srv, c)
 				c.Session().Send(test.packet)
 				if strings.Contains(test.packet, "num") {
