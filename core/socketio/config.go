@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net/http"
+	"regexp"
 	"time"
 
 	"github.com/dunlin-io/dunlin/core/cluster"
@@ -24,8 +25,9 @@ type Config struct {
 	// Adapter carries broadcasts and requests to the other nodes; nil:
 	// cluster.Solo.
 	Adapter cluster.Adapter
-	// NodeID names this process in the cluster. It must be unique and must not
-	// be reused by a later process; empty: random.
+	// NodeID names this process in the cluster: 1 to 64 letters, digits, '-',
+	// '_' and '.'. It must be unique and must not be reused by a later process;
+	// empty: random.
 	NodeID cluster.NodeID
 	// Parser is how packets are written on the connections; nil: parser.JSON().
 	// Clients must use the same.
@@ -51,7 +53,8 @@ type Config struct {
 	Limits Limits
 	// Hooks are told of what has no caller to return an error to.
 	Hooks Hooks
-	// Logger receives what goes wrong in the background; nil discards it.
+	// Logger receives what goes wrong in the background, such as a panic in a
+	// handler; nil: slog.Default(). slog.New(slog.DiscardHandler) silences it.
 	Logger *slog.Logger
 }
 
@@ -79,7 +82,8 @@ type Hooks struct {
 	// OnConnectError is told why a client could not join a namespace.
 	OnConnectError func(namespace string, h *Handshake, err error)
 	// OnEventError is told of an event that a typed handler or a per-event
-	// middleware refused.
+	// middleware refused. Without it such errors are logged, except
+	// *RemoteErrors.
 	OnEventError func(ev *Event, err error)
 	// OnGap is told that a namespace heard the other nodes again after an
 	// interruption, so that messages may have been missed.
@@ -90,6 +94,8 @@ type Hooks struct {
 	// this node.
 	OnRoom func(namespace, room string, created bool)
 }
+
+var urlSafe = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
 
 func (c Config) withDefaults() (Config, error) {
 	var bad []error
@@ -113,7 +119,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	c.ConnectTimeout = positive("ConnectTimeout", c.ConnectTimeout, 45*time.Second)
 	c.RequestTimeout = positive("RequestTimeout", c.RequestTimeout, 5*time.Second)
-	c.Recovery.MaxDisconnection = positive("Recovery.MaxDisconnection", c.Recovery.MaxDisconnection, 0)
+	if d := c.Recovery.MaxDisconnection; d < 0 {
+		bad = append(bad, fmt.Errorf("Recovery.MaxDisconnection is %v: give the longest absence, or 0 to switch recovery off", d))
+	}
 	c.Limits.Attachments = positive("Limits.Attachments", c.Limits.Attachments, 30*time.Second)
 	l := &c.Limits
 	l.Namespaces = count("Limits.Namespaces", l.Namespaces, 100)
@@ -136,9 +144,11 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.NodeID == "" {
 		c.NodeID = cluster.NodeID(newID())
+	} else if !urlSafe.MatchString(string(c.NodeID)) {
+		bad = append(bad, fmt.Errorf("NodeID is %.100q: use 1 to 64 letters, digits, '-', '_' and '.'", string(c.NodeID)))
 	}
 	if c.Logger == nil {
-		c.Logger = slog.New(slog.DiscardHandler)
+		c.Logger = slog.Default()
 	}
 	if c.Engine.Path == "" {
 		c.Engine.Path = "/socket.io/"

@@ -119,7 +119,7 @@ func (s *Server) encodeEvent(event string, args []any) (parser.Payload, error) {
 	}
 	a, err := parser.MakeEvent(event, args...)
 	if err != nil {
-		return parser.Payload{}, fmt.Errorf("socketio: encode event %q: %w", event, err)
+		return parser.Payload{}, fmt.Errorf("socketio: %w", err)
 	}
 	if n := len(a.EventPayload().Attachments); n > s.maxAttachments {
 		return parser.Payload{}, fmt.Errorf("socketio: event %q holds %d binary values and clients close the connection at more than %d: "+

@@ -2,6 +2,7 @@ package socketio
 
 import (
 	"context"
+	"log/slog"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -15,7 +16,8 @@ import (
 type Handler func(*Event)
 
 // Event is an event from a client, or, in an outgoing listener, to a client.
-// It owns its bytes and may be kept.
+// It owns its bytes and may be kept. It has the methods of Args: Scan, Len,
+// Values; see parser.Args.
 type Event struct {
 	Socket *Socket
 	Name   string
@@ -136,7 +138,22 @@ func read[F any](r *registry, l *list[F]) list[F] {
 	return *l
 }
 
-func (r *registry) on(event string, h Handler, once bool) (off func()) {
+// insteadOf says what to use for the names that mean something on a JavaScript
+// server and are no events here.
+var insteadOf = map[string]string{
+	"connect":       "OnConnect",
+	"connection":    "OnConnect",
+	"disconnecting": "OnDisconnecting",
+	"disconnect":    "OnDisconnect",
+}
+
+// on registers a handler. For a name that clients cannot emit, or hardly mean
+// to, it says what was probably meant.
+func (r *registry) on(log *slog.Logger, event string, h Handler, once bool) (off func()) {
+	if use := insteadOf[event]; use != "" {
+		log.Warn("On registers handlers for events that clients emit; the life of sockets has its own functions",
+			"event", event, "use", use)
+	}
 	x := &listener[Handler]{f: h, once: once}
 	off = addNamed(r, &r.named, event, x)
 	if once {

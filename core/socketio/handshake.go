@@ -13,7 +13,13 @@ import (
 	"github.com/dunlin-io/dunlin/core/parser"
 )
 
-// Args is an encoded list of arguments, decoded by Scan. It is immutable.
+// Args is an encoded list of arguments, decoded late and immutable:
+//
+//	Scan(dst ...any) error // decodes arguments, in order; extra ones are ignored
+//	Len() int
+//	Values() []any         // each argument still encoded, to be passed on
+//
+// See parser.Args.
 type Args = parser.Args
 
 // Handshake is the request that opened a socket's connection, and what the

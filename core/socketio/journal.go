@@ -60,15 +60,18 @@ func (j *journal) trim() {
 // gone: a ping interval and timeout, usually.
 const journalSlack = time.Minute
 
-// since returns what a socket with these rooms was to get from number n on; ok
-// is false when some of it may be forgotten.
-func (j *journal) since(n uint64, rooms map[string]bool) (missed []*parser.Packet, ok bool) {
+// since returns what a socket was to get from number n on, given since when it
+// was in which rooms; ok is false when some of it may be forgotten.
+func (j *journal) since(n uint64, rooms map[string]uint64) (missed []*parser.Packet, ok bool) {
 	if n < j.first || n > j.next() {
 		return nil, false
 	}
-	for i := range j.entries[n-j.first:] {
-		e := &j.entries[int(n-j.first)+i]
-		if e.target.Match(func(room string) bool { return rooms[room] }) {
+	for ; n < j.next(); n++ {
+		e := &j.entries[n-j.first]
+		if e.target.Match(func(room string) bool {
+			began, in := rooms[room]
+			return in && began <= n
+		}) {
 			missed = append(missed, e.packet)
 		}
 	}

@@ -3,6 +3,7 @@ package socketio
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 
 	"github.com/dunlin-io/dunlin/core/cluster"
@@ -94,7 +95,7 @@ func (s *Socket) resume() (*session, *claim) {
 		return nil, nil
 	}
 	s.id, s.pid, s.data = earlier.id, earlier.pid, earlier.data
-	s.early.rooms = slices.Clone(earlier.rooms)
+	s.early.rooms = slices.Sorted(maps.Keys(earlier.rooms))
 	return earlier, claimed
 }
 
@@ -130,9 +131,10 @@ func (s *Socket) establish(earlier *session, claimed *claim) bool {
 		if s.state.Load() == stateClosed {
 			reason, data := s.cause.Reason, s.data
 			s.mu.Unlock()
-			left := s.ns.remove(s)
+			since := s.ns.rooms.Since(s)
+			s.ns.remove(s)
 			if s.ns.recovery != nil {
-				s.ns.recovery.end(s, reason, left, data)
+				s.ns.recovery.end(s, reason, since, data)
 			}
 			return false
 		}
@@ -168,6 +170,9 @@ func (s *Socket) greet(earlier *session, claimed *claim) (missed []*parser.Packe
 	}
 	if s.ns.recovery != nil {
 		s.ns.recovery.begin(s, earlier)
+		if s.recovered.Recovered {
+			s.ns.rooms.backdate(s, earlier.rooms)
+		}
 	}
 	s.state.Store(stateGreeted)
 	s.conn.send(s.connectPacket())
@@ -187,7 +192,10 @@ func (s *Socket) replay(earlier *session, claimed *claim) []*parser.Packet {
 	// the rooms that the middleware gave.
 	s.recovered = RecoveryState{Reason: reason}
 	s.pid, s.data = newID(), nil
-	s.early.rooms = slices.DeleteFunc(s.early.rooms, func(r string) bool { return slices.Contains(earlier.rooms, r) })
+	s.early.rooms = slices.DeleteFunc(s.early.rooms, func(r string) bool {
+		_, restored := earlier.rooms[r]
+		return restored
+	})
 	return nil
 }
 
@@ -301,13 +309,17 @@ func (s *Socket) close(reason Reason, err error) {
 	if before == statePending || before == stateGreeted {
 		return // establish notices
 	}
+	var since map[string]uint64
+	if s.ns.recovery != nil {
+		since = s.ns.rooms.Since(s)
+	}
 	left := s.ns.remove(s)
 	s.mu.Lock()
 	s.lastRooms = append([]string{s.id}, left...)
 	data := s.data
 	s.mu.Unlock()
 	if s.ns.recovery != nil {
-		s.ns.recovery.end(s, reason, left, data)
+		s.ns.recovery.end(s, reason, since, data)
 	}
 	s.ns.server.stats.disconnected(reason)
 	if reason == ReasonServerDisconnect {

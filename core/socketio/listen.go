@@ -18,10 +18,14 @@ func (s *Socket) own() *registry {
 
 // On registers a handler for the socket's events of that name. Handlers of the
 // namespace run first.
-func (s *Socket) On(event string, h Handler) (off func()) { return s.own().on(event, h, false) }
+func (s *Socket) On(event string, h Handler) (off func()) {
+	return s.own().on(s.conn.server.cfg.Logger, event, h, false)
+}
 
 // Once is On for one event.
-func (s *Socket) Once(event string, h Handler) (off func()) { return s.own().on(event, h, true) }
+func (s *Socket) Once(event string, h Handler) (off func()) {
+	return s.own().on(s.conn.server.cfg.Logger, event, h, true)
+}
 
 // OnAnyIncoming registers a listener for every event from the client. It runs
 // before event middleware and handlers, and sees events that nobody handles.
@@ -82,9 +86,7 @@ func (s *Socket) dispatch(ev *Event) {
 	for _, r := range registries {
 		for _, l := range read(r, &r.uses) {
 			if err := s.filter(l.f, ev); err != nil {
-				if hook := s.conn.server.cfg.Hooks.OnEventError; hook != nil {
-					hook(ev, err)
-				}
+				s.conn.server.eventError(ev, err)
 				return
 			}
 		}

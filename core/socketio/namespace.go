@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"log/slog"
 	"regexp"
 	"sync"
 	"sync/atomic"
@@ -19,8 +20,10 @@ import (
 type Middleware func(*Socket) error
 
 // Namespace is a part of the server that clients join on its own. It has every
-// method of BroadcastOperator, for everybody in it. Its methods may be called
-// from any goroutine.
+// method of BroadcastOperator, for everybody in it: Emit, To, In, Except,
+// Local, Volatile, Timeout, EmitWithAck, FetchSockets, SocketsJoin,
+// SocketsLeave, DisconnectSockets and so on; see there. Its methods may be
+// called from any goroutine.
 type Namespace struct {
 	operator
 	shared
@@ -49,6 +52,7 @@ type operator = BroadcastOperator
 // namespaces.
 type shared struct {
 	registry *registry
+	log      *slog.Logger
 	noted    func() // an outgoing listener was registered
 }
 
@@ -67,11 +71,16 @@ func (h *shared) OnConnect(f func(*Socket)) (off func()) {
 }
 
 // On registers a handler for the events of that name of every socket. It costs
-// no memory per client.
-func (h *shared) On(event string, f Handler) (off func()) { return h.registry.on(event, f, false) }
+// no memory per client. Sockets coming and going are no events: see OnConnect,
+// OnDisconnecting and OnDisconnect.
+func (h *shared) On(event string, f Handler) (off func()) {
+	return h.registry.on(h.log, event, f, false)
+}
 
 // Once is On for the first such event of any socket.
-func (h *shared) Once(event string, f Handler) (off func()) { return h.registry.on(event, f, true) }
+func (h *shared) Once(event string, f Handler) (off func()) {
+	return h.registry.on(h.log, event, f, true)
+}
 
 // OnAnyIncoming registers a listener for every event from any socket.
 func (h *shared) OnAnyIncoming(f Handler) (off func()) {
@@ -112,7 +121,7 @@ func (h *shared) OnServerSide(event string, f func(*ServerEvent)) (off func()) {
 func newNamespace(srv *Server, name string, parent *ParentNamespace) *Namespace {
 	n := &Namespace{name: name, server: srv, parent: parent, rooms: newRooms()}
 	n.operator = BroadcastOperator{ns: n}
-	n.shared = shared{registry: &registry{}, noted: func() { n.outgoingAny.Store(true) }}
+	n.shared = shared{registry: &registry{}, log: srv.cfg.Logger, noted: func() { n.outgoingAny.Store(true) }}
 	n.places = []*registry{n.registry}
 	if parent != nil {
 		n.places = []*registry{parent.registry, n.registry}

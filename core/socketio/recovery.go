@@ -3,7 +3,9 @@ package socketio
 import (
 	"encoding/json"
 	"errors"
+	"maps"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/dunlin-io/dunlin/core/cluster"
@@ -14,6 +16,11 @@ import (
 // after an interruption gets its socket id, rooms, data and the events it
 // missed. Events that wait for an acknowledgement and volatile ones are not
 // kept. It works on the node that held the session.
+//
+// An interruption is a disconnection all the same: OnDisconnecting and
+// OnDisconnect run, and OnConnect runs again, where Socket.Recovery tells the
+// difference. Each event to a client has one more argument, its offset, which
+// the client sends back and hands to its listeners too.
 type Recovery struct {
 	// MaxDisconnection is how long a client may have been away; 0 switches
 	// recovery off.
@@ -57,7 +64,7 @@ var errReplaced = errors.New("replaced by a newer connection of the same client"
 type session struct {
 	id    string
 	pid   string
-	rooms []string
+	rooms map[string]uint64 // and since when it was in them
 	data  json.RawMessage
 	start uint64 // number of the first event that was for it
 	live  *Socket
@@ -69,6 +76,8 @@ type recovery struct {
 	ns      *Namespace
 	order   sequence
 	journal journal // belongs to order
+
+	position atomic.Uint64 // number of the first event that has not been handed out yet
 
 	mu       sync.Mutex // guards the following
 	sessions map[string]*session
@@ -84,12 +93,16 @@ func newRecovery(n *Namespace) *recovery {
 	}
 	r := &recovery{ns: n, sessions: make(map[string]*session)}
 	r.journal = journal{limits: limits, epoch: newID()[:8]}
+	n.rooms.position = r.position.Load
 	return r
 }
 
 // broadcast records an event, unless it cannot be replayed, and delivers it.
 func (r *recovery) broadcast(t *cluster.Target, p *parser.Packet) error {
-	return r.order.try(func() { r.ns.fanOut(t, p, r.record(t, p)) })
+	return r.order.try(func() {
+		r.ns.fanOut(t, p, r.record(t, p))
+		r.position.Store(r.journal.next())
+	})
 }
 
 // emit is broadcast to one socket.
@@ -163,10 +176,8 @@ func (r *recovery) missed(s *session, c *claim) ([]*parser.Packet, RecoveryReaso
 		}
 		from = n + 1
 	}
-	rooms := map[string]bool{s.id: true}
-	for _, name := range s.rooms {
-		rooms[name] = true
-	}
+	rooms := maps.Clone(s.rooms)
+	rooms[s.id] = 0
 	missed, ok := r.journal.since(from, rooms)
 	if !ok {
 		return nil, RecoveryTrimmed
@@ -198,7 +209,7 @@ func recoverable(reason Reason) bool {
 }
 
 // end keeps what is needed of a socket that has left, or forgets it.
-func (r *recovery) end(s *Socket, reason Reason, rooms []string, data json.RawMessage) {
+func (r *recovery) end(s *Socket, reason Reason, rooms map[string]uint64, data json.RawMessage) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	kept := r.sessions[s.pid]

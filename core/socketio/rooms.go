@@ -17,6 +17,8 @@ type rooms struct {
 	byName map[string]*room
 	all    room
 
+	// position is the journal's; nil without recovery.
+	position func() uint64
 	// watch and unwatch follow which rooms have members here; either both are
 	// nil or neither. They only note what is wanted and so run under mu.
 	watch   func(room string) (ready <-chan struct{})
@@ -40,8 +42,9 @@ type room struct {
 
 // membership is a socket's place in a room: rm.members[at] is the socket.
 type membership struct {
-	rm *room
-	at int
+	rm    *room
+	at    int
+	since uint64 // the journal's position when it began; 0 without recovery
 }
 
 func newRooms() *rooms {
@@ -158,7 +161,11 @@ func (r *rooms) join(s *Socket, names []string) (created []string) {
 			}
 			created = append(created, name)
 		}
-		s.in = append(s.in, membership{rm: rm, at: rm.add(s)})
+		m := membership{rm: rm, at: rm.add(s)}
+		if r.position != nil {
+			m.since = r.position()
+		}
+		s.in = append(s.in, m)
 	}
 	return created
 }
@@ -216,6 +223,29 @@ func (r *rooms) Of(s *Socket) []string {
 		names = append(names, s.in[i].rm.name)
 	}
 	return names
+}
+
+// Since returns since when a socket has been in its rooms, its own id not
+// counted.
+func (r *rooms) Since(s *Socket) map[string]uint64 {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	since := make(map[string]uint64, len(s.in))
+	for i := range s.in {
+		since[s.in[i].rm.name] = s.in[i].since
+	}
+	return since
+}
+
+// backdate says that a recovered socket has been in its rooms for longer.
+func (r *rooms) backdate(s *Socket, since map[string]uint64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for i := range s.in {
+		if n, ok := since[s.in[i].rm.name]; ok {
+			s.in[i].since = n
+		}
+	}
 }
 
 // Watched returns what to wait for until the named rooms are heard.

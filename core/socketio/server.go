@@ -16,8 +16,10 @@ import (
 	"github.com/dunlin-io/dunlin/core/parser"
 )
 
-// Server is one node. It has every method of its namespace "/". Its methods
-// may be called from any goroutine.
+// Server is one node. It has every method of its namespace "/" and so of
+// BroadcastOperator: On, OnConnect, Use, Emit, To, FetchSockets and so on; see
+// Namespace and BroadcastOperator. Its methods may be called from any
+// goroutine.
 type Server struct {
 	*Namespace
 	cfg     Config
@@ -124,7 +126,7 @@ func (s *Server) OfFunc(match func(ctx context.Context, name string, h *Handshak
 
 func (s *Server) of(pattern *regexp.Regexp, match func(context.Context, string, *Handshake) (bool, error)) *ParentNamespace {
 	p := &ParentNamespace{server: s, pattern: pattern, match: match, children: make(map[string]*Namespace)}
-	p.shared = shared{registry: &registry{}, noted: func() { p.outgoingAny.Store(true) }}
+	p.shared = shared{registry: &registry{}, log: s.cfg.Logger, noted: func() { p.outgoingAny.Store(true) }}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.parents = append(s.parents, p)
@@ -300,6 +302,18 @@ func (s *Server) encode(p *parser.Packet) (*engineio.Batch, error) {
 		messages[i] = engineio.Message(f)
 	}
 	return engineio.NewBatch(messages...), nil
+}
+
+// eventError reports an event that was refused. A *RemoteError is for the
+// client, and a hook is told of everything; otherwise the log is.
+func (s *Server) eventError(ev *Event, err error) {
+	if hook := s.cfg.Hooks.OnEventError; hook != nil {
+		hook(ev, err)
+		return
+	}
+	if remote := (*RemoteError)(nil); !errors.As(err, &remote) {
+		s.cfg.Logger.Warn("event refused", "event", ev.Name, "socket", ev.Socket.id, "err", err)
+	}
 }
 
 func (s *Server) panicked(sock *Socket, event string, p *PanicError) {

@@ -70,7 +70,7 @@ func encodeServerSide(event string, args []any) (parser.Payload, error) {
 	}
 	a, err := parser.MakeEvent(event, args...)
 	if err != nil {
-		return parser.Payload{}, fmt.Errorf("socketio: encode server-side event %q: %w", event, err)
+		return parser.Payload{}, fmt.Errorf("socketio: server-side event: %w", err)
 	}
 	return a.EventPayload(), nil
 }

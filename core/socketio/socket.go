@@ -230,7 +230,8 @@ func (s *Socket) Pending() int { return s.conn.session.Pending() }
 func (s *Socket) Drained(ctx context.Context) error { return s.conn.session.Drained(ctx) }
 
 // Key is a place for a value that belongs to a socket in this process. It is
-// neither encoded nor seen by other nodes.
+// neither encoded nor seen by other nodes, and a recovered socket begins
+// without it (what SetData stored it keeps).
 type Key[T any] struct{ _ byte }
 
 // NewKey returns a key that is different from all others.

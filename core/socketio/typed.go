@@ -137,9 +137,7 @@ func (ev *Event) settle(err error, result ...any) {
 			return
 		}
 	}
-	if hook := ev.Socket.conn.server.cfg.Hooks.OnEventError; hook != nil {
-		hook(ev, err)
-	}
+	ev.Socket.conn.server.eventError(ev, err)
 	var remote *RemoteError
 	var payload payloadError
 	switch {
