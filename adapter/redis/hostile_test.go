@@ -85,6 +85,7 @@ var hostile = map[string]string{
 	"JSON broadcast of nils":  `["z",null,null]`,
 }
 
+// Proves J-72.
 func TestHostileMessagesAreRefused(t *testing.T) {
 	c := testCodec(t)
 	for name, message := range hostile {

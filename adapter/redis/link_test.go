@@ -113,6 +113,7 @@ func TestGoNodesAreKnownByName(t *testing.T) {
 	}
 }
 
+// Proves J-56.
 func TestAcknowledgementsBetweenGoNodesAreWhole(t *testing.T) {
 	m := miniredis.RunT(t)
 	ea, eb := newEar(), newEar()
@@ -200,6 +201,7 @@ func TestExtensionIsOffByOption(t *testing.T) {
 	}
 }
 
+// Proves T-108.
 func TestEmitterWritesAsTheJavaScriptEmitter(t *testing.T) {
 	m := miniredis.RunT(t)
 	spy := newSpy(t, m.Addr(), "*")
@@ -219,6 +221,7 @@ func TestEmitterWritesAsTheJavaScriptEmitter(t *testing.T) {
 	}
 }
 
+// Proves J-75.
 func TestAnswersGoToTheRightChannel(t *testing.T) {
 	m := miniredis.RunT(t)
 	for _, test := range []struct {
@@ -304,6 +307,7 @@ func TestTooLargeMessagesAreRefusedAtOnce(t *testing.T) {
 	}
 }
 
+// Proves T-100.
 func TestRequestsFailFastWhileRedisIsAway(t *testing.T) {
 	m := miniredis.RunT(t)
 	e := newEar()

@@ -41,6 +41,7 @@ func waiting(p *publisher) (payloads []string) {
 	return payloads
 }
 
+// Proves T-100, J-71.
 func TestOverflowDropsTheOldest(t *testing.T) {
 	for name, o := range map[string]Options{
 		"messages": {BufferMessages: 3},
@@ -80,6 +81,7 @@ func TestOverflowDropsTheOldest(t *testing.T) {
 	}
 }
 
+// Proves J-71.
 func TestWaitingMessagesExpire(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		opts := testOptions(t, Options{})

@@ -237,7 +237,7 @@ func TestManyClientsRaceForOneDynamicNamespace(t *testing.T) {
 	}
 }
 
-// Proves J-31.
+// Proves J-31, J-36.
 func TestFamilyReachesItsNamespacesOnAllNodes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := siotest.NewCluster(t, 2)

@@ -84,6 +84,7 @@ func clusterPort(t *testing.T, addr string) int {
 	return port
 }
 
+// Proves T-94.
 func TestClassicConformanceOnRedisCluster(t *testing.T) {
 	addrs := startRedisCluster(t)
 	bus := 0
