@@ -6,6 +6,7 @@ SHELL := bash
 FUZZTIME ?= 5s
 COUNT ?= 1
 INTEROP := test/interop
+DIFFERENTIAL := test/differential
 # The systems that must compile: "GOOS/GOARCH".
 SYSTEMS := linux/amd64 linux/386 darwin/arm64 windows/amd64
 
@@ -32,7 +33,7 @@ lint: bin/golangci-lint ## linters, import floors, file sizes, docs/compatibilit
 test: ## all Go tests, as the README says
 	go test ./...
 
-race: bin/noskip ## all Go tests, race detector, shuffled; a skip is a failure
+race: bin/noskip $(DIFFERENTIAL)/node_modules ## all Go tests, race detector, shuffled; a skip is a failure
 	go test -json -race -shuffle=on -count=$(COUNT) -timeout=15m ./... | bin/noskip -passed bin/ran-go.txt
 
 integration: ## the tests that need Redis
@@ -41,6 +42,12 @@ integration: ## the tests that need Redis
 interop: $(INTEROP)/node_modules ## official JavaScript and Python clients, Node.js cluster members, Chromium
 	@mkdir -p bin
 	RESULTS=$(CURDIR)/bin/ran-interop.jsonl npm --prefix $(INTEROP) test
+
+npm: $(INTEROP)/node_modules $(DIFFERENTIAL)/node_modules ## install what the tests need of npm
+
+examples: ## test the programs of docs/examples, a module of their own
+	go -C docs/examples vet ./...
+	go -C docs/examples test ./...
 
 compat: ## after race and interop: what docs/compatibility.md and docs/clients.md claim passed there
 	go -C tools run ./compat -ran ..
@@ -70,6 +77,7 @@ bench: bin/benchstat ## Go benchmarks of the core, summarized
 night: ## what is too slow for every change: long fuzzing, repeated race runs
 	$(MAKE) fuzz FUZZTIME=30m
 	$(MAKE) race COUNT=5
+	DIFFERENTIAL_INPUTS=1000000 DIFFERENTIAL_SEED=$$RANDOM go test -count=1 -timeout=60m -v ./test/differential
 
 ci: ## everything CI does, on a machine that may be changed (installs packages)
 	bash .ci/run
@@ -82,8 +90,8 @@ bin/noskip: $(wildcard tools/noskip/*.go)
 	go -C tools build -o ../bin/ ./noskip
 
 # npm's own marker of a finished install.
-$(INTEROP)/node_modules: $(INTEROP)/package-lock.json
-	npm --prefix $(INTEROP) ci --no-audit --no-fund
+$(INTEROP)/node_modules $(DIFFERENTIAL)/node_modules: %/node_modules: %/package-lock.json
+	npm --prefix $* ci --no-audit --no-fund
 	@touch $@
 
-.PHONY: help build fmt lint test race integration interop compat conformance fuzz cross compose docs bench night ci
+.PHONY: help build fmt lint test race integration interop npm examples compat conformance fuzz cross compose docs bench night ci
