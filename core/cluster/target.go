@@ -1,6 +1,9 @@
 package cluster
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Target says which sockets of a namespace an operation concerns and how a
 // broadcast travels to them. It is a value: do not change its slices once it
@@ -31,18 +34,11 @@ type Target struct {
 // Match reports whether a socket is selected, given its own rooms. It is the
 // rule that room indexes implement faster.
 func (t *Target) Match(in func(room string) bool) bool {
-	for _, r := range t.Except {
-		if in(r) {
-			return false
-		}
+	if slices.ContainsFunc(t.Except, in) {
+		return false
 	}
 	if len(t.Rooms) == 0 {
 		return true
 	}
-	for _, r := range t.Rooms {
-		if in(r) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(t.Rooms, in)
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -95,12 +96,7 @@ func matchOrigin(pattern, origin string) bool {
 
 // any reports whether every origin is allowed, so that responses need not vary.
 func (c *CORS) any() bool {
-	for _, o := range c.Origins {
-		if o == "*" {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(c.Origins, "*")
 }
 
 // decorate sets the header of an actual response.

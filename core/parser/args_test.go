@@ -95,8 +95,6 @@ type unexportedTagged struct {
 	inner `json:"in"`
 }
 
-func ptr[T any](v T) *T { return &v }
-
 // jsonValues are values that encoding/json encodes and that hold nothing binary.
 func jsonValues() map[string]any {
 	day := time.Date(2026, 11, 22, 1, 2, 3, 4, time.UTC)
@@ -135,7 +133,7 @@ func jsonValues() map[string]any {
 		"named keys":        map[tag]int{"b": 1, "a": 2},
 		"addr keys":         map[netip.Addr]bool{netip.MustParseAddr("1.2.3.4"): true},
 		"struct":            inner{A: 1, C: map[string]any{"x": 1}},
-		"outer":             outer{inner: inner{A: 1, B: "b", X: 1, Y: 1}, Exported: &Exported{E: 2, X: 3}, Quoted: 5, QuotedS: `"q"`, QuotedP: ptr(true), Any: inner{}},
+		"outer":             outer{inner: inner{A: 1, B: "b", X: 1, Y: 1}, Exported: &Exported{E: 2, X: 3}, Quoted: 5, QuotedS: `"q"`, QuotedP: new(true), Any: inner{}},
 		"outer empty":       outer{},
 		"outer pointer":     &outer{Exported: &Exported{Deep: &Exported{E: 1}}, Empty: []int{1}, EmptyM: 0, ZeroT: day},
 		"zeroable":          withZeroable{zeroable{7}, &zeroable{7}, 0},
@@ -143,7 +141,7 @@ func jsonValues() map[string]any {
 		"list":              &node{1, &node{2, nil, nil, nil}, []node{{Value: 3}}, map[string]node{"k": {Value: 4}}},
 		"embeds time":       embedsTime{day, "lost"},
 		"tagged":            struct{ In any }{unexportedTagged{inner{A: 1}}},
-		"pointers":          []any{ptr(1), ptr("s"), (*int)(nil), ptr(ptr(2.5)), ptr(any("x"))},
+		"pointers":          []any{new(1), new("s"), (*int)(nil), new(new(2.5)), new(any("x"))},
 		"error":             []any{errors.New("lost")},
 	}
 }
@@ -203,7 +201,7 @@ func TestBinaryIsFoundAnywhere(t *testing.T) {
 		"named":             {blob(data), hole},
 		"named element":     {[]octet{1, 2, 3}, hole},
 		"pointer":           {&data, hole},
-		"interface pointer": {ptr(any(data)), hole},
+		"interface pointer": {new(any(data)), hole},
 		"slice":             {[]any{0, data}, `[0,` + hole + `]`},
 		"typed slice":       {[][]byte{data}, `[` + hole + `]`},
 		"array":             {[1][]byte{data}, `[` + hole + `]`},

@@ -108,7 +108,7 @@ type (
 
 func TestFieldsHideEachOther(t *testing.T) {
 	for _, v := range []any{
-		three{A: "shallow", Q: []int{1}, R: map[string]int{"k": 1}, S: ptr(3)},
+		three{A: "shallow", Q: []int{1}, R: map[string]int{"k": 1}, S: new(3)},
 		twice{left: left{base{1, 2}}, N: 1},
 		selfEmbedding{N: 1},
 	} {

@@ -1,6 +1,7 @@
 package parser
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"math"
@@ -154,12 +155,9 @@ func appendContainer(dst []byte, fix, first byte, n uint32) []byte {
 // appendMsgpackText appends what the JSON string quoted stands for.
 func appendMsgpackText(dst, quoted []byte) []byte {
 	text := inner(quoted)
-	for _, c := range text {
-		if c == '\\' {
-			// Unescaped it is shorter, by how much is known only afterwards.
-			text = appendUnquoted(make([]byte, 0, len(quoted)), quoted)
-			break
-		}
+	if bytes.IndexByte(text, '\\') >= 0 {
+		// Unescaped it is shorter, by how much is known only afterwards.
+		text = appendUnquoted(make([]byte, 0, len(quoted)), quoted)
 	}
 	return append(appendHeader(dst, mpStr8, mpFixStr, len(text)), text...)
 }

@@ -36,7 +36,7 @@ func TestScanDecodesAsEncodingJSONDoes(t *testing.T) {
 		time.Time{},
 		net.IP{},
 		json.RawMessage("old"), json.Number("1"),
-		ptr("old"), (*int)(nil),
+		new("old"), (*int)(nil),
 		[1]int{4},
 		struct{}{},
 		map[int]int{},

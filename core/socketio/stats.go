@@ -1,6 +1,7 @@
 package socketio
 
 import (
+	"maps"
 	"sync"
 	"sync/atomic"
 
@@ -59,9 +60,7 @@ func (s *Server) Stats() Stats {
 		ServerEventsDropped: c.serverEventsDropped.Load(),
 	}
 	c.mu.Lock()
-	for r, n := range c.reasons {
-		st.Disconnected[r] = n
-	}
+	maps.Copy(st.Disconnected, c.reasons)
 	c.mu.Unlock()
 	for _, n := range s.all() {
 		st.Namespaces++

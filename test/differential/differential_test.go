@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"strconv"
+	"strings"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -116,13 +117,14 @@ func run(t *testing.T, codec parser.Codec) {
 }
 
 func show(in input) string {
-	text := in.codec.Name()
+	var text strings.Builder
+	text.WriteString(in.codec.Name())
 	for _, f := range in.frames {
 		if f.Binary {
-			text += fmt.Sprintf(" %x", f.Data)
+			text.WriteString(fmt.Sprintf(" %x", f.Data))
 		} else {
-			text += fmt.Sprintf(" %q", f.Data)
+			text.WriteString(fmt.Sprintf(" %q", f.Data))
 		}
 	}
-	return text
+	return text.String()
 }

@@ -274,20 +274,20 @@ func (g *msgpackInputs) ext() []byte {
 }
 
 func (g *msgpackInputs) text() []byte {
-	var s string
+	var s strings.Builder
 	for range pick(g.Rand, 0, 1, 3, 3, 8, 40) {
 		switch g.IntN(30) {
 		case 0, 1, 2:
-			s += string(pick(g.Rand, 'é', '日', '😀', '\u2028', '\u0000', '"', '\\', '\n', '\ufeff', '\uffff', '\U0010ffff'))
+			s.WriteString(string(pick(g.Rand, 'é', '日', '😀', '\u2028', '\u0000', '"', '\\', '\n', '\ufeff', '\uffff', '\U0010ffff')))
 		case 3:
 			if g.oneIn(5) {
-				s += pick(g.Rand, "\xff", "\xc3", "\xe2\x82", "\xf0\x9f\x98", "\xed\xa0\x80", "\xc0\x80", "\xf4\x90\x80\x80")
+				s.WriteString(pick(g.Rand, "\xff", "\xc3", "\xe2\x82", "\xf0\x9f\x98", "\xed\xa0\x80", "\xc0\x80", "\xf4\x90\x80\x80"))
 			}
 		default:
-			s += string(pick(g.Rand, []rune("abcxyz 019,:/[]{}-_")...))
+			s.WriteString(string(pick(g.Rand, []rune("abcxyz 019,:/[]{}-_")...)))
 		}
 	}
-	return g.str(s)
+	return g.str(s.String())
 }
 
 // msgpackPieces is what damage inserts.

@@ -36,15 +36,16 @@ func msgpackInput(data string) input {
 
 // String is a line of the peer's input.
 func (in input) String() string {
-	line := in.codec.Name()
+	var line strings.Builder
+	line.WriteString(in.codec.Name())
 	for _, f := range in.frames {
 		kind := " t"
 		if f.Binary {
 			kind = " b"
 		}
-		line += kind + hex.EncodeToString(f.Data)
+		line.WriteString(kind + hex.EncodeToString(f.Data))
 	}
-	return line
+	return line.String()
 }
 
 // answer is what the peer made of an input.

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"strings"
 )
@@ -134,9 +135,7 @@ func (s *Session) request(ctx context.Context, method string, body io.Reader) (s
 	if err != nil {
 		return "", err
 	}
-	for k, vs := range s.opts.Header {
-		req.Header[k] = vs
-	}
+	maps.Copy(req.Header, s.opts.Header)
 	if body != nil {
 		req.Header.Set("Content-Type", "text/plain;charset=UTF-8")
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -173,9 +174,7 @@ func (s *Session) url(scheme, transport string) string {
 	if s.open.SID != "" {
 		q.Set("sid", s.open.SID)
 	}
-	for k, vs := range s.opts.Query {
-		q[k] = vs
-	}
+	maps.Copy(q, s.opts.Query)
 	return scheme + "://siotest" + s.path + "?" + q.Encode()
 }
 
