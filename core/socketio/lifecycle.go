@@ -113,7 +113,7 @@ var errInternal = &ConnectError{Message: "internal error"}
 
 // establish puts the socket into the namespace, then sends CONNECT, then what
 // the client has missed and what was held back, and only then lets emits pass
-// directly. It reports false when the connection went away meanwhile.
+// directly. It reports false when the connection went away before CONNECT.
 func (s *Socket) establish(earlier *session, claimed *claim) bool {
 	missed, created, err := s.greet(earlier, claimed)
 	if err != nil {
@@ -128,15 +128,9 @@ func (s *Socket) establish(earlier *session, claimed *claim) bool {
 	}
 	for {
 		s.mu.Lock()
-		if s.state.Load() == stateClosed {
-			reason, data := s.cause.Reason, s.data
+		if s.state.Load() == stateClosed { // it was connected all the same: its farewell follows
 			s.mu.Unlock()
-			since := s.ns.rooms.Since(s)
-			s.ns.remove(s)
-			if s.ns.recovery != nil {
-				s.ns.recovery.end(s, reason, since, data)
-			}
-			return false
+			return true
 		}
 		next := s.early.held
 		if len(next) == 0 {
@@ -306,8 +300,8 @@ func (s *Socket) close(reason Reason, err error) {
 	for _, settle := range acks {
 		settle(Args{}, cause)
 	}
-	if before == statePending || before == stateGreeted {
-		return // establish notices
+	if before == statePending {
+		return // greet notices
 	}
 	var since map[string]uint64
 	if s.ns.recovery != nil {

@@ -86,14 +86,16 @@ func (o *operation) selection(ns *socketio.Namespace, s *socketio.Socket) socket
 
 // run returns the result, or with an error what came nevertheless.
 func (o *operation) run(ctx context.Context, ns *socketio.Namespace, to socketio.BroadcastOperator) (any, error) {
+	timeout := time.Second
+	if o.TimeoutMS > 0 {
+		timeout = time.Duration(o.TimeoutMS) * time.Millisecond
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
 	switch o.Kind {
 	case "emit":
 		return nil, to.Emit(o.Event, o.Args...)
 	case "emitWithAck":
-		timeout := time.Second
-		if o.TimeoutMS > 0 {
-			timeout = time.Duration(o.TimeoutMS) * time.Millisecond
-		}
 		replies, err := to.Timeout(timeout).EmitWithAck(ctx, o.Event, o.Args...)
 		return firsts(replies), missing(err)
 	case "fetchSockets":
