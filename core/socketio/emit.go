@@ -130,13 +130,13 @@ func (s *Server) encodeEvent(event string, args []any) (parser.Payload, error) {
 
 // emit sends an EVENT to this socket and shows it to the outgoing listeners.
 func (s *Socket) emit(p *parser.Packet, volatile bool) error {
-	switch s.state.Load() {
+	state := s.state.Load()
+	if r := s.ns.recovery; r != nil && (state == stateGreeted || state == stateConnected) {
+		return r.emit(s, p, volatile) // behind the broadcasts so far, and behind establish
+	}
+	switch state {
 	case stateClosed:
 		return ErrDisconnected
-	case stateConnected:
-		if r := s.ns.recovery; r != nil {
-			return r.emit(s, p, volatile)
-		}
 	case statePending, stateGreeted:
 		if volatile {
 			s.conn.server.stats.volatileDropped.Add(1)
