@@ -2,6 +2,7 @@ package engineio_test
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -69,16 +70,27 @@ func BenchmarkBroadcast(b *testing.B) {
 		sessions = append(sessions, s)
 	}
 	batch := text(strings.Repeat("x", 140))
-	b.ReportAllocs()
-	b.ResetTimer()
-	for range b.N {
-		for _, s := range sessions {
-			if err := s.Send(batch); err != nil {
-				b.Fatal(err)
+	for _, together := range []int{0, 1, 8} { // messages in a burst; 0: without one
+		b.Run(fmt.Sprintf("burst=%d", together), func(b *testing.B) {
+			b.ReportAllocs()
+			var burst engineio.Burst
+			for i := range b.N {
+				if together > 0 && i%together == 0 {
+					burst = srv.Burst()
+				}
+				for _, s := range sessions {
+					if err := s.Send(batch); err != nil {
+						b.Fatal(err)
+					}
+				}
+				if together > 0 && (i+1)%together == 0 {
+					burst.End()
+				}
 			}
-		}
+			burst.End()
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*n), "ns/recipient")
+		})
 	}
-	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*n), "ns/recipient")
 }
 
 func BenchmarkNewBatch(b *testing.B) {

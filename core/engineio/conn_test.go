@@ -184,7 +184,7 @@ func (o *testOwner) lastWritten() {
 
 func newTestOutbox(c conn) (*outbox, *testOwner) {
 	owner := new(testOwner)
-	return &outbox{conn: c, owner: owner, limit: 1 << 20, pongs: 3, stall: 10 * time.Second}, owner
+	return &outbox{conn: c, owner: owner, cork: new(cork), limit: 1 << 20, pongs: 3, stall: 10 * time.Second}, owner
 }
 
 func TestOutboxWritesEverythingOnceAndInOrder(t *testing.T) {

@@ -6,21 +6,23 @@ import (
 )
 
 // outbox is the writing half of a WebSocket. At rest it holds nothing: a frame is written by whoever sends it, in one
-// call that does not wait. What the connection does not take is queued and written by a goroutine that ends when the
+// call that does not wait, or while a burst is open gathers for the end of it. What the connection does not take is queued and written by a goroutine that ends when the
 // queue is empty; meanwhile senders only append.
 type outbox struct {
 	conn  conn
 	owner outboxOwner
+	cork  *cork
 
 	limit    int           // bytes that may wait
 	pongs    int           // WebSocket pongs that may wait
 	stall    time.Duration // longest time without progress
 	mu       sync.Mutex    // guards the following; held across at most one write that does not wait
 	queue    []queuedFrame
-	size     int  // bytes not yet taken by the connection
-	pending  int  // pongs in queue
-	flushing bool // the flusher runs; only it may write
-	closing  bool // the last frame is written or in queue
+	size     int    // bytes not yet taken by the connection
+	pending  int    // pongs in queue
+	listed   uint64 // one more than the number of the last of the cork's lists that it was on
+	flushing bool   // the flusher runs; only it may write
+	closing  bool   // the last frame is written or in queue
 	closed   bool
 	idle     chan struct{} // closed when size returns to 0; nil while nobody waits for that
 }
@@ -36,8 +38,9 @@ type outboxOwner interface {
 }
 
 type queuedFrame struct {
-	data []byte
-	pong bool
+	data  []byte
+	pong  bool
+	begun bool // what is before data is written already
 }
 
 // send writes frame or queues it. A failed write is returned to the one who sends; the owner is not told.
@@ -52,55 +55,75 @@ func (o *outbox) put(frame []byte, pong bool) error {
 	if o.closing || o.closed {
 		return ErrClosed
 	}
+	if o.size+len(frame) > min(o.limit, flushChunk) {
+		o.release()
+	}
 	if o.size > 0 && o.size+len(frame) > o.limit || pong && o.pending >= o.pongs {
 		return ErrSlowConsumer
+	}
+	if !pong && o.gather(frame) {
+		return nil
 	}
 	_, err := o.write(frame, pong)
 	return err
 }
 
-// trySend writes frame only if the connection takes some of it at once.
+// trySend writes frame only if the connection takes some of it at once. What has gathered before it does not count as
+// waiting: it goes first, in the same write.
 func (o *outbox) trySend(frame []byte) (sent bool, err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.closing || o.closed || o.flushing {
-		return false, nil
+	if o.size+len(frame) > flushChunk {
+		o.release()
 	}
-	if !o.conn.direct() {
-		o.push(frame, false)
+	switch {
+	case o.closing || o.closed || o.flushing:
+		return false, nil
+	case !o.conn.direct():
+		o.push(queuedFrame{data: frame})
 		return true, nil
+	case len(frame) == 0: // nothing that could be taken
+		return false, nil
+	case o.gathered():
+		return o.tryBehind(frame), nil
 	}
 	n, err := o.conn.tryWrite(frame)
 	if err != nil || n == 0 {
 		return false, err
 	}
 	if n < len(frame) {
-		o.push(frame[n:], false)
+		o.push(queuedFrame{data: frame[n:], begun: true})
 	}
 	return true, nil
 }
 
 // write is called with mu held.
 func (o *outbox) write(frame []byte, pong bool) (done bool, err error) {
-	if !o.flushing && o.conn.direct() {
-		n, err := o.conn.tryWrite(frame)
-		if err != nil {
-			return false, err
-		}
-		if n == len(frame) {
-			return true, nil
-		}
-		frame = frame[n:]
+	switch {
+	case o.flushing || !o.conn.direct():
+		o.push(queuedFrame{data: frame, pong: pong})
+		return false, nil
+	case o.gathered():
+		o.add(frame, pong)
+		o.release()
+		return !o.flushing, nil
 	}
-	o.push(frame, pong)
-	return false, nil
+	n, err := o.conn.tryWrite(frame)
+	if err != nil {
+		return false, err
+	}
+	if n < len(frame) {
+		o.push(queuedFrame{data: frame[n:], pong: pong, begun: n > 0})
+		return false, nil
+	}
+	return true, nil
 }
 
 // push is called with mu held.
-func (o *outbox) push(frame []byte, pong bool) {
-	o.queue = append(o.queue, queuedFrame{frame, pong})
-	o.size += len(frame)
-	if pong {
+func (o *outbox) push(frame queuedFrame) {
+	o.queue = append(o.queue, frame)
+	o.size += len(frame.data)
+	if frame.pong {
 		o.pending++
 	}
 	if !o.flushing {
@@ -110,7 +133,7 @@ func (o *outbox) push(frame []byte, pong bool) {
 }
 
 // finish sends a last frame; nothing can be sent after it. With discard, what waits is dropped, except a chunk on its
-// way, since a frame cannot be taken back half written.
+// way and the rest of a frame, since one cannot be taken back half written.
 func (o *outbox) finish(last []byte, discard bool) {
 	o.mu.Lock()
 	if o.closed || o.closing && !discard {
@@ -118,10 +141,8 @@ func (o *outbox) finish(last []byte, discard bool) {
 		return
 	}
 	if discard {
-		for _, f := range o.queue {
-			o.size -= len(f.data)
-		}
-		o.queue, o.pending = nil, 0
+		o.release()
+		o.discard()
 	}
 	done := false
 	if !o.closing {
@@ -136,9 +157,27 @@ func (o *outbox) finish(last []byte, discard bool) {
 	}
 }
 
+// discard is called with mu held.
+func (o *outbox) discard() {
+	kept := o.queue[:0]
+	for _, f := range o.queue {
+		if f.begun { // only the first can be
+			kept = append(kept, f)
+			continue
+		}
+		o.size -= len(f.data)
+		if f.pong {
+			o.pending--
+		}
+	}
+	clear(o.queue[len(kept):])
+	o.queue = kept
+}
+
 // kill drops everything. The caller closes the connection, which ends a write on its way.
 func (o *outbox) kill() {
 	o.mu.Lock()
+	o.release()
 	o.closed = true
 	o.queue, o.size, o.pending = nil, 0, 0
 	o.mu.Unlock()
@@ -148,6 +187,7 @@ func (o *outbox) kill() {
 func (o *outbox) waiting() int {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	o.release()
 	return o.size
 }
 
@@ -155,6 +195,7 @@ func (o *outbox) waiting() int {
 func (o *outbox) drained() <-chan struct{} {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	o.release()
 	if o.size == 0 && !o.closed {
 		return closedChan
 	}

@@ -102,6 +102,49 @@ func TestSendFromManyGoroutinesKeepsEachOnesOrder(t *testing.T) {
 	})
 }
 
+func TestBurstsOfManyGoroutinesKeepEachOnesOrder(t *testing.T) {
+	eachDriver(t, func(t *testing.T, over option) {
+		f := serve(t, engineio.Config{MaxPending: 64 << 20}, over, nil)
+		const clients, senders, each = 4, 8, 300
+		var ws [clients]*wsClient
+		var sessions [clients]*recorder
+		for i := range clients {
+			ws[i], sessions[i] = f.openWebSocket()
+		}
+		var group sync.WaitGroup
+		for s := range senders {
+			group.Go(func() {
+				for i := range each {
+					burst := sessions[s%clients].Burst()
+					if s%2 == 0 {
+						burst = f.Burst() // the first is left to its end by time
+					}
+					for _, session := range sessions {
+						if err := session.Send(text(fmt.Sprintf("%d %d", s, i))); err != nil {
+							t.Errorf("Send: %v", err)
+						}
+					}
+					if i%5 > 0 {
+						burst.End()
+					}
+				}
+			})
+		}
+		for _, w := range ws {
+			var next [senders]int
+			for range senders * each {
+				_, data := w.frame()
+				var s, i int
+				if _, err := fmt.Sscan(string(data[1:]), &s, &i); err != nil || next[s] != i {
+					t.Fatalf("sender %d: message %d after %d", s, i, next[s]-1)
+				}
+				next[s]++
+			}
+		}
+		group.Wait()
+	})
+}
+
 // Proves T-32, J-14.
 func TestSlowConsumerIsBoundedInBytes(t *testing.T) {
 	eachDriver(t, func(t *testing.T, over option) {

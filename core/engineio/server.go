@@ -17,6 +17,7 @@ type Server struct {
 	newAccept func(*Session) Handler
 	heartbeat *heartbeat
 	lingering lingering
+	cork      cork
 	counters  counters
 	running   sync.WaitGroup // sessions until HandleClose has returned, and every goroutine of theirs
 

@@ -129,6 +129,13 @@ func (s *Session) SendVolatile(b *Batch) (sent bool) {
 	return sent
 }
 
+// uncork writes what bursts have gathered for the session.
+func (s *Session) uncork() {
+	if t, ok := s.current().(*websocket); ok {
+		t.out.uncork()
+	}
+}
+
 func (s *Session) sendFailed(err error) error {
 	if errors.Is(err, ErrClosed) {
 		return ErrClosed

@@ -35,6 +35,7 @@ func (srv *Server) Shutdown(ctx context.Context) error {
 	go func() {
 		srv.running.Wait()
 		srv.heartbeat.stop()
+		srv.cork.stop()
 		close(done)
 	}()
 	select {

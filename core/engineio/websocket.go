@@ -45,7 +45,7 @@ func newWebSocket(s *Session, c conn, base64 bool) *websocket {
 	cfg := &s.srv.cfg
 	t := &websocket{s: s, conn: c, base64: base64}
 	t.in.limit, t.in.maxFragments = cfg.MaxPayload, cfg.MaxFragments
-	t.out.conn, t.out.owner = c, t
+	t.out.conn, t.out.owner, t.out.cork = c, t, &s.srv.cork
 	t.out.limit, t.out.pongs, t.out.stall = cfg.MaxPending, cfg.MaxPendingPongs, cfg.StallTimeout
 	return t
 }

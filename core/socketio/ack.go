@@ -92,6 +92,7 @@ func (s *Socket) emitWithAck(ctx context.Context, timeout time.Duration, event s
 		s.unexpect(id)
 		return Args{}, err
 	}
+	s.conn.server.engine.Flush() // a handler that waits ends no burst
 	select {
 	case a := <-answered:
 		return a.args, a.err

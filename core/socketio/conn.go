@@ -125,7 +125,7 @@ func (c *conn) join(p *parser.Packet) {
 		return
 	}
 	s := &Socket{id: newID(), namespace: p.Namespace, conn: c, auth: p.Payload, early: &early{}}
-	s.queue.tasker = &c.server.tasks
+	s.queue.conn = c
 	c.mu.Lock()
 	switch {
 	case c.closed:

@@ -39,8 +39,27 @@ func (n *Namespace) fanOut(t *cluster.Target, shown, wire *parser.Packet) {
 	n.server.stats.delivered.Add(uint64(len(sockets)))
 }
 
+// gather begins a burst that ends when its goroutine gets to run: on a busy
+// machine after the receive loop of an adapter has worked off what it has read
+// from the network, otherwise at once. What arrives while the burst is written
+// gathers in its turn.
+func (s *Server) gather() {
+	if s.gathering.Swap(true) {
+		return
+	}
+	burst := s.engine.Burst()
+	// The goroutine ends as soon as nothing more arrives; Shutdown waits for it.
+	s.tasks.Go(func() {
+		for s.engine.Flush() {
+		}
+		s.gathering.Store(false)
+		burst.End()
+	})
+}
+
 // Deliver implements cluster.Local.
 func (d *delivery) Deliver(t *cluster.Target, p *parser.Packet) {
+	d.server.gather()
 	own := *p
 	own.Namespace = d.name
 	if err := (*Namespace)(d).deliver(t, &own); err != nil {
@@ -64,6 +83,7 @@ func (d *delivery) DeliverWithAck(t *cluster.Target, p *parser.Packet,
 		d.server.cfg.Logger.Error("encode broadcast", "namespace", d.name, "err", err)
 		return 0, func() {}
 	}
+	d.server.gather()
 	send := func(s *Socket) {
 		settle := func(args parser.Args, err error) {
 			settled(s.id, args, err != nil)

@@ -1,11 +1,16 @@
 package socketio
 
-import "sync"
+import (
+	"sync"
+
+	"github.com/dunlin-io/dunlin/core/engineio"
+)
 
 // serial runs one socket's tasks one after the other. Its goroutine exists
-// only while there are tasks.
+// only while there are tasks. When several wait, as after a read that brought
+// many events, what they send gathers in a burst and leaves in one write.
 type serial struct {
-	tasker *goroutines // those that the server waits for
+	conn *conn
 
 	mu      sync.Mutex // guards the following
 	tasks   []task
@@ -27,7 +32,7 @@ func (q *serial) push(t task) {
 	q.tasks = append(q.tasks, t)
 	if !q.running {
 		q.running = true
-		q.tasker.Go(q.run)
+		q.conn.server.tasks.Go(q.run)
 	}
 }
 
@@ -51,32 +56,53 @@ func (q *serial) clear(each func(*Event)) {
 	}
 }
 
+// turn is how many tasks may share a burst.
+const turn = 64
+
 // run runs tasks until there are none. A task that ends its goroutine
 // (runtime.Goexit, as testing's FailNow does) ends only itself.
 func (q *serial) run() {
 	finished := false
+	var burst engineio.Burst
 	defer func() {
+		burst.End()
 		if !finished {
-			q.tasker.Go(q.run)
+			q.conn.server.tasks.Go(q.run)
 		}
 	}()
-	for {
-		q.mu.Lock()
-		if len(q.tasks) == 0 {
-			q.tasks = nil // an idle socket holds no queue
-			q.running = false
-			q.mu.Unlock()
+	for n := 1; ; n++ {
+		t, more, ok := q.next()
+		if !ok {
 			finished = true
 			return
 		}
-		t := q.tasks[0]
-		q.tasks[0] = task{}
-		q.tasks = q.tasks[1:]
-		q.mu.Unlock()
+		if more && burst.Over() { // one event alone has nobody to share a write with
+			burst.End()
+			burst = q.conn.session.Burst()
+		}
 		if t.event != nil {
 			t.event.run()
-			continue
+		} else {
+			t.other()
 		}
-		t.other()
+		if n%turn == 0 {
+			burst.End()
+		}
 	}
+}
+
+// next takes the first task, and tells whether more wait. Without one, the caller's goroutine is no longer
+// the queue's.
+func (q *serial) next() (t task, more, ok bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.tasks) == 0 {
+		q.tasks = nil // an idle socket holds no queue
+		q.running = false
+		return task{}, false, false
+	}
+	t = q.tasks[0]
+	q.tasks[0] = task{}
+	q.tasks = q.tasks[1:]
+	return t, len(q.tasks) > 0, true
 }

@@ -30,6 +30,8 @@ type Server struct {
 	conns   connections
 	closing atomic.Bool
 
+	gathering atomic.Bool // see gather
+
 	maxAttachments int // of an event that is emitted
 
 	mu         sync.Mutex // guards the following
