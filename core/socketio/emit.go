@@ -142,8 +142,11 @@ func (s *Socket) emit(p *parser.Packet, volatile bool) error {
 			s.conn.server.stats.volatileDropped.Add(1)
 			return nil
 		}
-		s.outgoing(p)
-		return s.hold(held{event: p})
+		kept, err := s.hold(held{event: p})
+		if kept {
+			s.outgoing(p)
+		}
+		return err
 	}
 	b, err := s.conn.server.encode(p)
 	if err != nil {
@@ -183,13 +186,15 @@ func (s *Socket) send(b *engineio.Batch) error {
 	case stateConnected:
 		return sendError(s.conn.session.Send(b))
 	case statePending, stateGreeted:
-		return s.hold(held{batch: b})
+		_, err := s.hold(held{batch: b})
+		return err
 	}
 	return ErrDisconnected
 }
 
-// hold keeps what is emitted before CONNECT went out.
-func (s *Socket) hold(h held) error {
+// hold keeps what is emitted before the socket is connected, or sends it when
+// that has happened meanwhile.
+func (s *Socket) hold(h held) (kept bool, err error) {
 	var n int
 	if h.batch != nil {
 		n = h.batch.Len()
@@ -197,24 +202,27 @@ func (s *Socket) hold(h held) error {
 		n = size(h.event)
 	}
 	s.mu.Lock()
-	switch s.state.Load() {
-	case stateConnected:
+	switch state := s.state.Load(); {
+	case state == stateClosed:
+		s.mu.Unlock()
+		return false, ErrDisconnected
+	case h.event != nil && s.ns.recovery != nil && state != statePending:
+		s.mu.Unlock()
+		return false, s.ns.recovery.emit(s, h.event, false) // broadcasts wait there, ahead of it
+	case state == stateConnected:
 		s.mu.Unlock()
 		if h.event != nil {
-			return s.emit(h.event, false)
+			return false, s.emit(h.event, false)
 		}
-		return s.send(h.batch)
-	case stateClosed:
-		s.mu.Unlock()
-		return ErrDisconnected
+		return false, s.send(h.batch)
 	}
 	defer s.mu.Unlock()
 	if s.early.bytes+n > s.conn.server.cfg.Limits.HeldBytes {
-		return ErrSlowConsumer
+		return false, ErrSlowConsumer
 	}
 	s.early.held = append(s.early.held, h)
 	s.early.bytes += n
-	return nil
+	return true, nil
 }
 
 func sendError(err error) error {
