@@ -68,6 +68,7 @@ type session struct {
 	data  json.RawMessage
 	start uint64 // number of the first event that was for it
 	live  *Socket
+	ended chan struct{} // closed when live has become nil
 	since time.Time // of the disconnection; zero while live
 }
 
@@ -144,6 +145,7 @@ func (r *recovery) resume(auth parser.Payload) (*session, *claim) {
 	r.mu.Unlock()
 	if live != nil {
 		live.conn.end(ReasonTransportClose, errReplaced)
+		<-found.ended // by us, or by who has noticed the end of its connection
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -187,7 +189,7 @@ func (r *recovery) missed(s *session, c *claim) ([]*parser.Packet, RecoveryReaso
 
 // begin keeps a socket that has just been connected. It runs in the order.
 func (r *recovery) begin(s *Socket, earlier *session) {
-	now := &session{id: s.id, pid: s.pid, start: r.journal.next(), live: s}
+	now := &session{id: s.id, pid: s.pid, start: r.journal.next(), live: s, ended: make(chan struct{})}
 	if earlier != nil {
 		now.start = earlier.start
 	}
@@ -216,6 +218,7 @@ func (r *recovery) end(s *Socket, reason Reason, rooms map[string]uint64, data j
 	if kept == nil || kept.live != s {
 		return
 	}
+	defer close(kept.ended)
 	if !recoverable(reason) || r.closed {
 		delete(r.sessions, s.pid)
 		return
@@ -262,6 +265,11 @@ func (r *recovery) close() {
 	if r.sweeper != nil {
 		r.sweeper.Stop()
 		r.sweeper = nil
+	}
+	for _, s := range r.sessions {
+		if s.live != nil {
+			close(s.ended) // end does not find it any more
+		}
 	}
 	r.sessions, r.away = make(map[string]*session), nil
 }
