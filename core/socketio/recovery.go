@@ -69,7 +69,7 @@ type session struct {
 	start uint64 // number of the first event that was for it
 	live  *Socket
 	ended chan struct{} // closed when live has become nil
-	since time.Time // of the disconnection; zero while live
+	since time.Time     // of the disconnection; zero while live
 }
 
 // recovery is connection state recovery of one namespace.

@@ -64,7 +64,7 @@ func TestEvents(t *testing.T) {
 			a.Expect("message-back", 1, []byte{2}, nil)
 			a.EmitWithAck("message-with-ack", "x", []byte{2}).Expect("x", []byte{2})
 			a.EmitWithAck("echo").Expect()
-			a.EmitWithAck("echo", int64(9007199254740991), object{"k": []int{1}}).Expect(9007199254740991, object{"k": []int{1}})
+			a.EmitWithAck("echo", int64(9007199254740991), object{"k": []int{1}}).Expect(int64(9007199254740991), object{"k": []int{1}})
 			a.Emit("bcast", []byte{1})
 			a.Expect("msg", []byte{1})
 			b.Expect("msg", []byte{1})
