@@ -55,7 +55,7 @@ func New(client redis.UniversalClient, o Options) (*Adapter, error) {
 		return nil, err
 	}
 	a := &Adapter{client: client, opts: o, report: newReporter(&o), links: make(map[*link]struct{})}
-	a.sub = newSubscriber(client, a.report)
+	a.sub = newSubscriber(client, o.Mode == Sharded, a.report)
 	a.pub = newPublisher(client, &a.opts, a.report, a.sub.standing)
 	return a, nil
 }
@@ -92,7 +92,7 @@ func Open(ro *redis.UniversalOptions, o Options) (*Adapter, error) {
 // Open implements [cluster.Adapter]. A namespace that is open already is not
 // opened a second time, unless only to publish: all methods of that link fail.
 func (a *Adapter) Open(namespace string, self cluster.NodeID, r cluster.Receiver) cluster.Link {
-	l := newLink(a, namespace, self, r)
+	l := newLink(a, newClassic(&a.opts, namespace, self, r), r)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.closed {
@@ -100,7 +100,7 @@ func (a *Adapter) Open(namespace string, self cluster.NodeID, r cluster.Receiver
 		return l
 	}
 	if r != nil {
-		l.group, l.refused = a.sub.add(l, &l.names)
+		l.group, l.refused = a.sub.add(l, l.dialect.topics(), l.dialect.counted())
 	}
 	if l.refused == nil {
 		a.links[l] = struct{}{}

@@ -112,14 +112,18 @@ func (s *subscriber) reconcile(health bool) {
 // that a node which is counted as a member hears broadcasts.
 func (s *subscriber) write(p *plan) error {
 	var failed error
+	subscribe, unsubscribe := p.pubsub.Subscribe, p.pubsub.Unsubscribe
+	if s.sharded {
+		subscribe, unsubscribe = p.pubsub.SSubscribe, p.pubsub.SUnsubscribe
+	}
 	for _, step := range []struct {
 		names []string
 		write func(context.Context, ...string) error
 	}{
-		{p.unsubscribe, p.pubsub.Unsubscribe},
+		{p.unsubscribe, unsubscribe},
 		{p.punsubscribe, p.pubsub.PUnsubscribe},
 		{p.psubscribe, p.pubsub.PSubscribe},
-		{p.subscribe, p.pubsub.Subscribe},
+		{p.subscribe, subscribe},
 	} {
 		if len(step.names) == 0 { // which would mean all
 			continue
@@ -154,7 +158,7 @@ func (s *subscriber) replace() {
 	s.mu.Lock()
 	old := s.pubsub
 	s.pubsub = s.client.Subscribe(s.ctx)
-	for _, sub := range s.byName {
+	for _, sub := range s.byTopic {
 		sub.sent = false
 	}
 	s.mu.Unlock()

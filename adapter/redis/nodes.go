@@ -15,8 +15,7 @@ const maxNodes = 1024
 
 // nodes are the Go nodes that have shown themselves in one namespace: only what
 // the extension says names a node that will name itself in its answers, too.
-// Whether one is still there tells the number of subscribers of its own response
-// channel.
+// Whether one is still there tells the number of subscribers of its own channel.
 type nodes struct {
 	mu    sync.Mutex // guards the following
 	known map[cluster.NodeID]struct{}
@@ -53,13 +52,13 @@ func (n *nodes) list() []cluster.NodeID {
 }
 
 // members counts the other nodes in one command: all have subscribed to the
-// request channel, and those with a name to their own response channel.
+// counted channel, and those with a name to their own, too.
 func (l *link) members(ctx context.Context) (cluster.Members, error) {
 	ids := l.nodes.list()
 	names := make([]string, 1, len(ids)+1)
-	names[0] = l.names.request
+	names[0] = l.dialect.counted()
 	for _, id := range ids {
-		names = append(names, l.names.responseOf(string(id)))
+		names = append(names, l.dialect.personal(id))
 	}
 	counts, err := l.adapter.sub.numSub(ctx, names)
 	if err != nil {
@@ -73,7 +72,7 @@ func (l *link) members(ctx context.Context) (cluster.Members, error) {
 		}
 		m.Known = append(m.Known, id)
 	}
-	others := int(counts[l.names.request]) - len(m.Known)
+	others := int(counts[names[0]]) - len(m.Known)
 	if l.group != nil {
 		others-- // this node
 	}
@@ -83,15 +82,21 @@ func (l *link) members(ctx context.Context) (cluster.Members, error) {
 
 // numSub asks each master of a Redis Cluster: a node counts only those that are
 // connected to itself.
-func numSub(ctx context.Context, client redis.UniversalClient, names []string) (map[string]int64, error) {
+func numSub(ctx context.Context, client redis.UniversalClient, sharded bool, names []string) (map[string]int64, error) {
+	count := func(c redis.Cmdable) (map[string]int64, error) {
+		if sharded {
+			return c.PubSubShardNumSub(ctx, names...).Result()
+		}
+		return c.PubSubNumSub(ctx, names...).Result()
+	}
 	c, ok := client.(*redis.ClusterClient)
 	if !ok {
-		return client.PubSubNumSub(ctx, names...).Result()
+		return count(client)
 	}
 	var mu sync.Mutex
 	sum := make(map[string]int64, len(names)) // guarded by mu
-	err := c.ForEachMaster(ctx, func(ctx context.Context, master *redis.Client) error {
-		counts, err := master.PubSubNumSub(ctx, names...).Result()
+	err := c.ForEachMaster(ctx, func(_ context.Context, master *redis.Client) error {
+		counts, err := count(master)
 		mu.Lock()
 		defer mu.Unlock()
 		for name, n := range counts {

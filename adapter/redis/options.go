@@ -13,6 +13,9 @@ import (
 // Options are those of an [Adapter]. A zero field means its default; an
 // impossible value is an error of [New] and [Open].
 type Options struct {
+	// Mode is how Redis is used. All members need the same. Default Classic.
+	Mode Mode
+
 	// Prefix begins every channel name, as the JavaScript option "key" does.
 	// All members need the same. Default "socket.io".
 	Prefix string
@@ -109,6 +112,9 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.BufferTime < 0 {
 		errs = append(errs, fmt.Errorf("BufferTime is %v, want more than 0", o.BufferTime))
+	}
+	if o.Mode != Classic {
+		errs = append(errs, fmt.Errorf("mode %v is not available yet", o.Mode))
 	}
 	if o.Prefix == "" {
 		o.Prefix = defaultPrefix

@@ -10,9 +10,9 @@ import (
 
 var errResubscribed = errors.New("redis: the subscribing connection was replaced")
 
-func (s *subscriber) confirmed(name string) {
+func (s *subscriber) confirmed(t topic) {
 	s.mu.Lock()
-	sub := s.byName[name]
+	sub := s.byTopic[t]
 	replaced := sub != nil && sub.confirmed
 	s.mu.Unlock()
 	if replaced {
@@ -22,7 +22,7 @@ func (s *subscriber) confirmed(name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.heard = time.Now()
-	if sub := s.byName[name]; sub != nil {
+	if sub := s.byTopic[t]; sub != nil {
 		sub.confirmed = true
 	}
 	if !s.connected {
@@ -33,11 +33,11 @@ func (s *subscriber) confirmed(name string) {
 
 // forgotten notes that Redis has unsubscribed a name. If it was taken again since,
 // its confirmation is still to come.
-func (s *subscriber) forgotten(name string) {
+func (s *subscriber) forgotten(t topic) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.heard = time.Now()
-	if sub := s.byName[name]; sub != nil {
+	if sub := s.byTopic[t]; sub != nil {
 		sub.confirmed = false
 	}
 }
@@ -56,7 +56,7 @@ func (s *subscriber) broke(err error) {
 	}
 	s.valid = s.fence + 1
 	s.asked = time.Time{}
-	for _, sub := range s.byName {
+	for _, sub := range s.byTopic {
 		sub.confirmed = false
 	}
 	for g := range s.groups {

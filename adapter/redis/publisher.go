@@ -18,11 +18,30 @@ const (
 	maxBatchBytes    = 1 << 20
 )
 
-// outgoing is a message on its way to a channel.
+// outgoing is a message on its way to Redis.
 type outgoing struct {
+	command command
 	channel string
-	payload []byte
+	payload []byte // must not change any more
 	at      time.Time
+}
+
+// command is what carries a message.
+type command uint8
+
+const (
+	publish command = iota
+	shardPublish
+)
+
+// append adds the message's command to a batch.
+func (o *outgoing) append(ctx context.Context, batch redis.Pipeliner) redis.Cmder {
+	switch o.command {
+	case shardPublish:
+		return batch.SPublish(ctx, o.channel, o.payload)
+	default:
+		return batch.Publish(ctx, o.channel, o.payload)
+	}
 }
 
 func (o *outgoing) size() int { return len(o.channel) + len(o.payload) }
@@ -39,7 +58,7 @@ type publisher struct {
 	done   chan struct{}
 	cancel context.CancelFunc
 
-	cmds []*redis.IntCmd // of the batch being published
+	cmds []redis.Cmder // of the batch being published
 
 	mu     sync.Mutex // guards the following
 	queue  []outgoing // from head on
@@ -61,9 +80,9 @@ func newPublisher(client redis.UniversalClient, o *Options, r *reporter, gate fu
 	return p
 }
 
-// put queues a message. payload must not change any more.
-func (p *publisher) put(channel string, payload []byte) error {
-	o := outgoing{channel: channel, payload: payload, at: time.Now()}
+// put queues a message.
+func (p *publisher) put(o outgoing) error {
+	o.at = time.Now()
 	p.mu.Lock()
 	if p.closed {
 		p.mu.Unlock()
@@ -276,7 +295,7 @@ func (p *publisher) publish(ctx context.Context, batch []outgoing, check bool) (
 	pipe := client.Pipeline()
 	p.cmds = p.cmds[:0]
 	for i := range batch {
-		p.cmds = append(p.cmds, pipe.Publish(ctx, batch[i].channel, batch[i].payload))
+		p.cmds = append(p.cmds, batch[i].append(ctx, pipe))
 	}
 	_, err = pipe.Exec(ctx)
 	inFlight, refused := 0, 0

@@ -60,7 +60,7 @@ func TestOverflowDropsTheOldest(t *testing.T) {
 				defer p.close(0)
 				for i := range 10 {
 					payload := fmt.Sprintf("%d%s", i, strings.Repeat(" ", 1000))
-					if err := p.put("c", []byte(payload)); err != nil {
+					if err := p.put(outgoing{channel: "c", payload: []byte(payload)}); err != nil {
 						t.Fatal(err)
 					}
 				}
@@ -88,9 +88,9 @@ func TestWaitingMessagesExpire(t *testing.T) {
 		r := newReporter(opts)
 		p := newPublisher(nil, opts, r, shut)
 		defer p.close(0)
-		_ = p.put("c", []byte("first"))
+		_ = p.put(outgoing{channel: "c", payload: []byte("first")})
 		time.Sleep(20 * time.Second)
-		_ = p.put("c", []byte("second"))
+		_ = p.put(outgoing{channel: "c", payload: []byte("second")})
 		time.Sleep(10*time.Second - time.Nanosecond)
 		synctest.Wait()
 		if got := waiting(p); len(got) != 2 {
@@ -114,12 +114,12 @@ func TestCloseCountsWhatIsLeft(t *testing.T) {
 		opts := testOptions(t, Options{})
 		r := newReporter(opts)
 		p := newPublisher(nil, opts, r, shut)
-		_ = p.put("c", []byte("x"))
+		_ = p.put(outgoing{channel: "c", payload: []byte("x")})
 		p.close(time.Hour)
 		if n := r.stats().Dropped[DropClosed]; n != 1 {
 			t.Errorf("%d dropped, want 1", n)
 		}
-		if err := p.put("c", nil); !errors.Is(err, cluster.ErrClosed) {
+		if err := p.put(outgoing{channel: "c", payload: nil}); !errors.Is(err, cluster.ErrClosed) {
 			t.Errorf("put() after close = %v, want ErrClosed", err)
 		}
 	})
@@ -165,7 +165,7 @@ func TestPublishKeepsOrder(t *testing.T) {
 	heard := newHearer(t, m.Addr())
 	const n = 2000
 	for i := range n {
-		if err := p.put("c", fmt.Append(nil, i)); err != nil {
+		if err := p.put(outgoing{channel: "c", payload: fmt.Append(nil, i)}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -187,13 +187,13 @@ func TestRefusedMessagesAreDroppedAndOthersGoOn(t *testing.T) {
 	p := newPublisher(testClient(t, m.Addr()), opts, newReporter(opts), openGate)
 	defer p.close(time.Minute)
 	m.SetError("NOPERM no")
-	_ = p.put("c", []byte("refused"))
+	_ = p.put(outgoing{channel: "c", payload: []byte("refused")})
 	if d := <-dropped; d.Reason != DropRefused || d.Err == nil {
 		t.Errorf("OnDrop(%+v), want a refusal", d)
 	}
 	m.SetError("")
 	heard := newHearer(t, m.Addr())
-	_ = p.put("c", []byte("taken"))
+	_ = p.put(outgoing{channel: "c", payload: []byte("taken")})
 	if got := heard.next(t); got != "taken" {
 		t.Errorf("heard %q", got)
 	}
@@ -209,7 +209,7 @@ func TestMessagesWaitWhileRedisLoads(t *testing.T) {
 	heard := newHearer(t, m.Addr())
 	m.SetError("LOADING Redis is loading the dataset in memory")
 	for i := range 3 {
-		_ = p.put("c", fmt.Append(nil, i))
+		_ = p.put(outgoing{channel: "c", payload: fmt.Append(nil, i)})
 	}
 	<-failed
 	<-failed
@@ -304,11 +304,11 @@ func TestWhatMayHaveBeenSentIsNotSentAgain(t *testing.T) {
 	r := newReporter(opts)
 	client := testClient(t, c.Addr().String())
 	p := newPublisher(client, opts, r, openGate)
-	_ = p.put("c", []byte("lost"))
+	_ = p.put(outgoing{channel: "c", payload: []byte("lost")})
 	if d := <-dropped; d.Reason != DropInFlight || d.Messages != 1 {
 		t.Errorf("OnDrop(%+v), want one in flight", d)
 	}
-	_ = p.put("c", []byte("next"))
+	_ = p.put(outgoing{channel: "c", payload: []byte("next")})
 	p.mu.Lock()
 	p.down = nil // close would give up at once
 	p.mu.Unlock()
@@ -334,7 +334,7 @@ func BenchmarkPublish(b *testing.B) {
 	payload := []byte(strings.Repeat("x", 220))
 	b.ReportAllocs()
 	for b.Loop() {
-		_ = p.put("socket.io#/#", payload)
+		_ = p.put(outgoing{channel: "socket.io#/#", payload: payload})
 	}
 	p.close(time.Hour)
 }

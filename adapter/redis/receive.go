@@ -34,13 +34,14 @@ type listener interface {
 //
 // Two goroutines: receive reads, and keep is the only one that writes.
 type subscriber struct {
-	client redis.UniversalClient
-	report *reporter
-	ctx    context.Context // ends the goroutines
-	stop   context.CancelFunc
-	start  sync.Once
-	wg     sync.WaitGroup
-	kick   chan struct{} // keep has something to do
+	client  redis.UniversalClient
+	sharded bool // channels are shard channels
+	report  *reporter
+	ctx     context.Context // ends the goroutines
+	stop    context.CancelFunc
+	start   sync.Once
+	wg      sync.WaitGroup
+	kick    chan struct{} // keep has something to do
 
 	interval  time.Duration  // of signs of life
 	deafAfter time.Duration  // how long the connection may be silent then
@@ -48,7 +49,7 @@ type subscriber struct {
 
 	mu        sync.Mutex // guards the following
 	pubsub    *redis.PubSub
-	byName    map[string]*subscription
+	byTopic   map[topic]*subscription
 	groups    map[*group]struct{}
 	removed   []*group      // to be unsubscribed
 	leaving   []*group      // the commands for that are written
@@ -67,10 +68,15 @@ type subscriber struct {
 	nodes     int64         // how many there were when they were counted last
 }
 
-// subscription is a channel or a pattern.
+// topic is a channel or a pattern.
+type topic struct {
+	name    string
+	pattern bool
+}
+
+// subscription is what is known about a topic.
 type subscription struct {
-	name      string
-	pattern   bool
+	topic
 	group     *group
 	sent      bool // go-redis knows of it
 	confirmed bool // by Redis, since the connection broke
@@ -80,7 +86,7 @@ type subscription struct {
 // subscriber's mu.
 type group struct {
 	listener listener
-	request  string // the channel whose subscribers are the nodes
+	counted  string // the channel whose subscribers are the nodes
 	subs     []*subscription
 	from     uint64        // fences from here on prove what was written for it; 0: nothing was
 	stands   bool          // ready is closed
@@ -89,10 +95,10 @@ type group struct {
 	gone     chan struct{} // closed when nothing of it is subscribed any more
 }
 
-func newSubscriber(client redis.UniversalClient, r *reporter) *subscriber {
+func newSubscriber(client redis.UniversalClient, sharded bool, r *reporter) *subscriber {
 	s := &subscriber{
-		client: client, report: r, kick: make(chan struct{}, 1),
-		byName: make(map[string]*subscription), groups: make(map[*group]struct{}),
+		client: client, sharded: sharded, report: r, kick: make(chan struct{}, 1),
+		byTopic: make(map[topic]*subscription), groups: make(map[*group]struct{}),
 		brokenAt: time.Now(), mended: make(chan struct{}), gate: make(chan struct{}),
 		interval: healthInterval, deafAfter: deafAfter,
 	}
@@ -100,20 +106,19 @@ func newSubscriber(client redis.UniversalClient, r *reporter) *subscriber {
 	return s
 }
 
-// add subscribes to the channels of a namespace, and returns at once.
-func (s *subscriber) add(l listener, c *channels) (*group, error) {
-	g := &group{listener: l, request: c.request, ready: make(chan struct{}), gone: make(chan struct{})}
-	names := []string{c.pattern, c.own, c.response, c.request}
+// add subscribes to the topics of a namespace, and returns at once.
+func (s *subscriber) add(l listener, topics []topic, counted string) (*group, error) {
+	g := &group{listener: l, counted: counted, ready: make(chan struct{}), gone: make(chan struct{})}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, name := range names {
-		if s.byName[name] != nil {
+	for _, t := range topics {
+		if s.byTopic[t] != nil {
 			return nil, errTaken
 		}
 	}
-	for i, name := range names {
-		sub := &subscription{name: name, pattern: i == 0, group: g}
-		s.byName[name] = sub
+	for _, t := range topics {
+		sub := &subscription{topic: t, group: g}
+		s.byTopic[t] = sub
 		g.subs = append(g.subs, sub)
 	}
 	s.groups[g] = struct{}{}
@@ -133,7 +138,7 @@ func (s *subscriber) remove(g *group) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, sub := range g.subs {
-		delete(s.byName, sub.name)
+		delete(s.byTopic, sub.topic)
 	}
 	delete(s.groups, g)
 	s.removed = append(s.removed, g)
@@ -280,10 +285,14 @@ func (s *subscriber) handle(item any) {
 		s.message(item)
 	case *redis.Subscription:
 		switch item.Kind {
-		case "subscribe", "psubscribe":
-			s.confirmed(item.Channel)
-		case "unsubscribe", "punsubscribe":
-			s.forgotten(item.Channel)
+		case "subscribe", "ssubscribe":
+			s.confirmed(topic{item.Channel, false})
+		case "psubscribe":
+			s.confirmed(topic{item.Channel, true})
+		case "unsubscribe", "sunsubscribe":
+			s.forgotten(topic{item.Channel, false})
+		case "punsubscribe":
+			s.forgotten(topic{item.Channel, true})
 		}
 	case *redis.Pong:
 		s.pong(item.Payload)
@@ -291,13 +300,13 @@ func (s *subscriber) handle(item any) {
 }
 
 func (s *subscriber) message(m *redis.Message) {
-	name := m.Channel
+	t := topic{m.Channel, false}
 	if m.Pattern != "" {
-		name = m.Pattern
+		t = topic{m.Pattern, true}
 	}
 	s.mu.Lock()
 	s.heard = time.Now()
-	sub := s.byName[name]
+	sub := s.byTopic[t]
 	s.mu.Unlock()
 	if sub != nil {
 		sub.group.listener.hear(m.Channel, m.Payload)

@@ -80,8 +80,8 @@ func (s *subscriber) count(last time.Duration) (next time.Duration) {
 	s.mu.Lock()
 	channel := ""
 	for g := range s.groups { // always the same one, as long as it is there
-		if channel == "" || g.request < channel {
-			channel = g.request
+		if channel == "" || g.counted < channel {
+			channel = g.counted
 		}
 	}
 	standing := s.brokenAt.IsZero()
@@ -126,7 +126,7 @@ func (s *subscriber) numSub(ctx context.Context, names []string) (map[string]int
 	// It ends with the client's own timeouts; close waits for it.
 	go func() {
 		defer s.queries.Done()
-		counts, err := numSub(ctx, s.client, names)
+		counts, err := numSub(ctx, s.client, s.sharded, names)
 		done <- result{counts, err}
 	}()
 	select {

@@ -1,0 +1,84 @@
+package redisadapter
+
+import (
+	"errors"
+	"fmt"
+	"runtime/debug"
+
+	"github.com/dunlin-io/dunlin/core/cluster"
+)
+
+// enter reserves the receiver for one call, when that of another goroutine has
+// returned; Close waits until leave.
+func (l *link) enter() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for l.calling && !l.closed {
+		l.idle.Wait()
+	}
+	if l.closed {
+		return false
+	}
+	l.calling = true
+	return true
+}
+
+func (l *link) leave() {
+	l.mu.Lock()
+	l.calling = false
+	l.mu.Unlock()
+	l.idle.Broadcast()
+}
+
+func (l *link) subscribed(resumed bool) {
+	if l.enter() {
+		defer l.leave()
+		l.receiver.Subscribed(resumed)
+	}
+}
+
+// hear takes what came in on one of the link's topics.
+func (l *link) hear(channel, payload string) {
+	l.take(channel, func() (cluster.Message, bool, error) {
+		if n := len(payload); n > l.adapter.opts.MaxMessage {
+			return cluster.Message{}, false, fmt.Errorf("%w: %d bytes", cluster.ErrTooLarge, n)
+		}
+		return l.dialect.decode(channel, payload)
+	})
+}
+
+// take reads a message and passes it on. Whatever came in, the worst that
+// happens is that it is dropped.
+func (l *link) take(source string, read func() (m cluster.Message, named bool, err error)) {
+	if !l.enter() {
+		return
+	}
+	defer l.leave()
+	defer func() {
+		if r := recover(); r != nil {
+			l.adapter.report.drop(DropMalformed, 1, fmt.Errorf("panic: %v\n%s", r, debug.Stack()))
+		}
+	}()
+	l.adapter.report.received.Add(1)
+	m, named, err := read()
+	if err != nil {
+		if !errors.Is(err, errOtherNamespace) {
+			l.adapter.report.drop(DropMalformed, 1, fmt.Errorf("message on %.100q: %w", source, err))
+		}
+		return
+	}
+	if m.Body == nil {
+		return
+	}
+	l.meet(&m, named)
+	l.receiver.Receive(m)
+}
+
+// meet remembers Go nodes by the names that they have given.
+func (l *link) meet(m *cluster.Message, named bool) {
+	if _, leaving := m.Body.(cluster.Leaving); leaving {
+		l.nodes.forget(m.From)
+	} else if named {
+		l.nodes.saw(m.From)
+	}
+}
