@@ -8,7 +8,7 @@ type Adapter interface {
 	// Open joins the conversation about one namespace and returns at once;
 	// Link.Ready tells when the link hears the others. self is the same for
 	// every namespace of a server. With a nil Receiver the link only
-	// publishes.
+	// publishes; who does nothing else is no node, and has an empty name.
 	Open(namespace string, self NodeID, r Receiver) Link
 }
 
@@ -62,4 +62,12 @@ type RoomWatcher interface {
 	WatchRoom(room string) (ready <-chan struct{})
 	// UnwatchRoom says that the room has no local member any more.
 	UnwatchRoom(room string)
+}
+
+// Flusher is implemented by links that publish in the background.
+type Flusher interface {
+	// Flush returns once the bus has taken everything that was published
+	// through this link before the call. It fails when ctx ends first, and with
+	// a *LostError when some of it was lost since the last Flush.
+	Flush(ctx context.Context) error
 }

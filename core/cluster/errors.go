@@ -50,3 +50,18 @@ func (e *PartialError) Error() string {
 }
 
 func (e *PartialError) Unwrap() error { return e.Err }
+
+// LostError says that messages never reached the bus, or may not have.
+type LostError struct {
+	Messages int
+	Err      error // why the last of them was lost
+}
+
+func (e *LostError) Error() string {
+	if e.Err == nil {
+		return fmt.Sprintf("%d messages were lost", e.Messages)
+	}
+	return fmt.Sprintf("%d messages were lost: %v", e.Messages, e.Err)
+}
+
+func (e *LostError) Unwrap() error { return e.Err }

@@ -114,16 +114,24 @@ func (o SocketOperator) Local() BroadcastOperator { return o.Broadcast().Local()
 
 // encodeEvent encodes an event that the application emits.
 func (s *Server) encodeEvent(event string, args []any) (parser.Payload, error) {
+	p, err := encodeEvent(event, args)
+	if err != nil {
+		return parser.Payload{}, err
+	}
+	if n := len(p.Attachments); n > s.maxAttachments {
+		return parser.Payload{}, fmt.Errorf("socketio: event %q holds %d binary values and clients close the connection at more than %d: "+
+			"send fewer, or raise Limits.Parser.MaxAttachments if your clients take more: %w", event, n, s.maxAttachments, parser.ErrTooMany)
+	}
+	return p, nil
+}
+
+func encodeEvent(event string, args []any) (parser.Payload, error) {
 	if parser.Reserved(event) {
 		return parser.Payload{}, fmt.Errorf("%w: %q", ErrReservedEvent, event)
 	}
 	a, err := parser.MakeEvent(event, args...)
 	if err != nil {
 		return parser.Payload{}, fmt.Errorf("socketio: %w", err)
-	}
-	if n := len(a.EventPayload().Attachments); n > s.maxAttachments {
-		return parser.Payload{}, fmt.Errorf("socketio: event %q holds %d binary values and clients close the connection at more than %d: "+
-			"send fewer, or raise Limits.Parser.MaxAttachments if your clients take more: %w", event, n, s.maxAttachments, parser.ErrTooMany)
 	}
 	return a.EventPayload(), nil
 }

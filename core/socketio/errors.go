@@ -6,8 +6,8 @@ import (
 )
 
 var (
-	// ErrClosed is returned by a server that was shut down, and by the zero
-	// BroadcastOperator.
+	// ErrClosed is returned by a server that was shut down, by an emitter that
+	// was closed, and by the zero value of an operator.
 	ErrClosed = errors.New("socketio: server closed")
 	// ErrDisconnected is returned by what needs a socket that has left.
 	ErrDisconnected = errors.New("socketio: socket disconnected")
