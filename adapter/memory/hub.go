@@ -18,6 +18,8 @@ const maxQueue = 100_000
 // Hub is the bus between the servers of one process. It implements
 // cluster.Adapter: give the same Hub to each server. Safe for concurrent use.
 type Hub struct {
+	faults faults
+
 	mu    sync.Mutex // guards the following
 	links map[string][]*link
 	lost  uint64
@@ -29,7 +31,8 @@ var _ cluster.Adapter = (*Hub)(nil)
 func New() *Hub { return &Hub{links: make(map[string][]*link)} }
 
 // Lost returns how many messages gave way because a node did not take them
-// fast enough.
+// fast enough, or because too many were on their way. FaultCounts has what was
+// lost on purpose.
 func (h *Hub) Lost() uint64 {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -84,17 +87,24 @@ type link struct {
 	receiver  cluster.Receiver // nil: publishes only
 
 	mu      sync.Mutex // guards the following
-	queue   []cluster.Message
+	queue   []arrival
+	late    late
 	running bool
 	closed  bool
 	idle    sync.Cond // running became false
+}
+
+// arrival is what the receiver is told next.
+type arrival struct {
+	message cluster.Message
+	resumed bool // instead: the link hears the others again
 }
 
 func (l *link) Ready(ctx context.Context) error {
 	if l.isClosed() {
 		return cluster.ErrClosed
 	}
-	return ctx.Err()
+	return l.hub.faults.connected(ctx, l.self)
 }
 
 func (l *link) Publish(m cluster.Message) error {
@@ -104,7 +114,7 @@ func (l *link) Publish(m cluster.Message) error {
 	m.ReplyTo = cluster.ReplyTo(l.self)
 	for _, o := range l.hub.others(l) {
 		if o != l {
-			o.put(m)
+			l.hub.carry(l, o, m)
 		}
 	}
 	return nil
@@ -116,7 +126,7 @@ func (l *link) Send(to cluster.ReplyTo, m cluster.Message) error {
 	}
 	for _, o := range l.hub.others(l) {
 		if o.self == cluster.NodeID(to) {
-			o.put(m)
+			l.hub.carry(l, o, m)
 		}
 	}
 	return nil
@@ -126,9 +136,12 @@ func (l *link) Members(ctx context.Context) (cluster.Members, error) {
 	if l.isClosed() {
 		return cluster.Members{}, cluster.ErrClosed
 	}
+	if l.hub.faults.interrupted(l.self) {
+		return cluster.Members{}, ErrInterrupted
+	}
 	var m cluster.Members
 	for _, o := range l.hub.others(l) {
-		if o != l {
+		if o != l && !l.hub.faults.interrupted(o.self) {
 			m.Known = append(m.Known, o.self)
 		}
 	}
@@ -142,6 +155,7 @@ func (l *link) Close() error {
 	defer l.mu.Unlock()
 	l.closed = true
 	l.queue = nil
+	l.late.stop()
 	for l.running {
 		l.idle.Wait()
 	}
@@ -154,9 +168,8 @@ func (l *link) isClosed() bool {
 	return l.closed
 }
 
-func (l *link) put(m cluster.Message) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+// put appends to the mailbox. The caller holds mu.
+func (l *link) put(a arrival) {
 	if l.closed {
 		return
 	}
@@ -164,7 +177,7 @@ func (l *link) put(m cluster.Message) {
 		l.queue = l.queue[1:]
 		l.hub.countLost()
 	}
-	l.queue = append(l.queue, m)
+	l.queue = append(l.queue, a)
 	if !l.running {
 		l.running = true
 		// drain ends when the mailbox is empty or closed; Close waits for it.
@@ -183,7 +196,11 @@ func (l *link) drain() {
 			if l.isClosed() {
 				break
 			}
-			l.receiver.Receive(batch[i])
+			if batch[i].resumed {
+				l.receiver.Subscribed(true)
+				continue
+			}
+			l.receiver.Receive(batch[i].message)
 		}
 		l.mu.Lock()
 	}
