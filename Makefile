@@ -5,6 +5,9 @@ SHELL := bash
 
 FUZZTIME ?= 5s
 COUNT ?= 1
+SEED ?= 1
+ROUNDS ?= 10
+ADAPTER ?= classic
 INTEROP := test/interop
 DIFFERENTIAL := test/differential
 # The systems that must compile: "GOOS/GOARCH".
@@ -74,9 +77,13 @@ bench: bin/benchstat ## Go benchmarks of the core, summarized
 	go test -run='^$$' -bench=. -benchmem -count=6 ./core/... | tee bin/bench.txt
 	bin/benchstat bin/bench.txt
 
+nemesis: ## random faults on real processes: SEED=1 ROUNDS=20 ADAPTER=classic
+	SEED=$(SEED) ROUNDS=$(ROUNDS) ADAPTER=$(ADAPTER) go test -count=1 -timeout=90m -run=TestNemesis -v ./test/nemesis
+
 night: ## what is too slow for every change: long fuzzing, repeated race runs
 	$(MAKE) fuzz FUZZTIME=30m
 	$(MAKE) race COUNT=5
+	$(MAKE) nemesis SEED=$$RANDOM ROUNDS=200
 	DIFFERENTIAL_INPUTS=1000000 DIFFERENTIAL_SEED=$$RANDOM go test -count=1 -timeout=60m -v ./test/differential
 
 ci: ## everything CI does, on a machine that may be changed (installs packages)
