@@ -6,9 +6,10 @@ import (
 )
 
 var (
-	// ErrClosed is returned by a server that was shut down, by an emitter that
-	// was closed, and by the zero value of an operator.
-	ErrClosed = errors.New("socketio: server closed")
+	// ErrClosed is returned by a server that was shut down, a namespace that
+	// was deleted, an emitter that was closed, and the zero value of an
+	// operator.
+	ErrClosed = errors.New("socketio: closed")
 	// ErrDisconnected is returned by what needs a socket that has left.
 	ErrDisconnected = errors.New("socketio: socket disconnected")
 	// ErrReservedEvent is returned for the event names that the protocol keeps

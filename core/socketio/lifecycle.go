@@ -41,12 +41,17 @@ func (s *Socket) connect() {
 		}
 	}
 	decided = true
-	established := make(chan bool, 1)
+	established := make(chan error, 1)
 	ns.inOrder(func() { established <- s.establish(earlier, claimed) })
-	if s.admitted = <-established; !s.admitted {
+	switch err := <-established; {
+	case errors.Is(err, errRoomsClosed):
+		s.refuse(errInvalidNamespace)
+		return
+	case err != nil: // the connection went away
 		ns.release()
 		return
 	}
+	s.admitted = true
 	s.conn.joined()
 	ns.server.stats.connected.Add(1)
 	var steps []func()
@@ -113,14 +118,15 @@ var errInternal = &ConnectError{Message: "internal error"}
 
 // establish puts the socket into the namespace, then sends CONNECT, then what
 // the client has missed and what was held back, and only then lets emits pass
-// directly. It reports false when the connection went away before CONNECT.
-func (s *Socket) establish(earlier *session, claimed *claim) bool {
+// directly. It fails when the connection or the namespace went away before
+// CONNECT.
+func (s *Socket) establish(earlier *session, claimed *claim) error {
 	missed, created, err := s.greet(earlier, claimed)
 	if err != nil {
 		if earlier != nil {
 			s.ns.recovery.giveBack(earlier)
 		}
-		return false
+		return err
 	}
 	s.ns.roomsCreated(created)
 	for _, p := range missed {
@@ -130,14 +136,14 @@ func (s *Socket) establish(earlier *session, claimed *claim) bool {
 		s.mu.Lock()
 		if s.state.Load() == stateClosed { // it was connected all the same: its farewell follows
 			s.mu.Unlock()
-			return true
+			return nil
 		}
 		next := s.early.held
 		if len(next) == 0 {
 			s.state.Store(stateConnected)
 			s.early = nil
 			s.mu.Unlock()
-			return true
+			return nil
 		}
 		s.early.held, s.early.bytes = nil, 0
 		s.mu.Unlock()
@@ -157,10 +163,13 @@ func (s *Socket) greet(earlier *session, claimed *claim) (missed []*parser.Packe
 		return nil, nil, ErrDisconnected
 	}
 	missed = s.replay(earlier, claimed)
-	created, ok := s.ns.rooms.insert(s, s.early.rooms)
-	for !ok { // somebody has this id: a recovered socket may meet its own past
+	created, err = s.ns.rooms.insert(s, s.early.rooms)
+	for errors.Is(err, errIDTaken) { // a recovered socket may meet its own past
 		s.id = newID()
-		created, ok = s.ns.rooms.insert(s, s.early.rooms)
+		created, err = s.ns.rooms.insert(s, s.early.rooms)
+	}
+	if err != nil {
+		return nil, nil, err
 	}
 	if s.ns.recovery != nil {
 		s.ns.recovery.begin(s, earlier)

@@ -1,6 +1,7 @@
 package socketio
 
 import (
+	"errors"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -16,6 +17,7 @@ type rooms struct {
 	byID   map[string]*Socket
 	byName map[string]*room
 	all    room
+	closed bool
 
 	// position is the journal's; nil without recovery.
 	position func() uint64
@@ -85,17 +87,33 @@ func (r *room) list() []*Socket {
 	return l
 }
 
-// insert adds a socket with its rooms and returns the rooms that are new. It
-// fails when the id is taken.
-func (r *rooms) insert(s *Socket, names []string) (created []string, ok bool) {
+// Why insert fails.
+var (
+	errIDTaken     = errors.New("socketio: the id belongs to another socket")
+	errRoomsClosed = errors.New("socketio: namespace deleted")
+)
+
+// insert adds a socket with its rooms and returns the rooms that are new.
+func (r *rooms) insert(s *Socket, names []string) (created []string, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.closed {
+		return nil, errRoomsClosed
+	}
 	if _, taken := r.byID[s.id]; taken {
-		return nil, false
+		return nil, errIDTaken
 	}
 	r.byID[s.id] = s
 	s.at = r.all.add(s)
-	return r.join(s, names), true
+	return r.join(s, names), nil
+}
+
+// close lets nobody in any more and returns who is there.
+func (r *rooms) close() []*Socket {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.closed = true
+	return r.all.list()
 }
 
 // delete takes a socket out of everything and returns the names of the rooms it

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"math"
 	"net/http"
-	"regexp"
-	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -36,6 +34,7 @@ type Server struct {
 
 	mu         sync.Mutex // guards the following
 	namespaces map[string]*Namespace
+	ending     map[string]*ending // namespaces whose link is being closed
 	parents    []*ParentNamespace
 	closed     bool
 }
@@ -47,7 +46,7 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg, namespaces: make(map[string]*Namespace)}
+	s := &Server{cfg: cfg, namespaces: make(map[string]*Namespace), ending: make(map[string]*ending)}
 	s.maxAttachments = maxAttachments(&cfg)
 	s.engine, err = engineio.New(cfg.Engine, func(session *engineio.Session) engineio.Handler {
 		c := newConn(s, session)
@@ -75,164 +74,6 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // NodeID is this process's name in the cluster.
 func (s *Server) NodeID() cluster.NodeID { return s.cfg.NodeID }
-
-// Of returns the namespace of that name and makes it when there is none, as a
-// member of the first OfPattern family that it matches. It stays, also without
-// sockets. The leading slash may be left out.
-func (s *Server) Of(name string) *Namespace {
-	if !strings.HasPrefix(name, "/") {
-		name = "/" + name
-	}
-	s.mu.Lock()
-	if n := s.namespaces[name]; n != nil {
-		n.pinned = true
-		s.mu.Unlock()
-		return n
-	}
-	n := newNamespace(s, name, s.family(name))
-	n.pinned = true
-	s.start(n)
-	s.mu.Unlock()
-	s.toldNamespace(n, true)
-	return n
-}
-
-// start puts a new namespace into the table. The caller holds mu; opening a
-// link does no I/O of its own.
-func (s *Server) start(n *Namespace) {
-	s.namespaces[n.name] = n
-	n.open()
-	if n.parent != nil {
-		n.parent.note(n, true)
-	}
-	if s.closed {
-		_ = n.close() // it exists, and everything on it says ErrClosed
-	}
-}
-
-// OfPattern returns the family of the namespaces whose whole name, with its
-// leading slash, matches. Families are asked in the order of their making.
-func (s *Server) OfPattern(pattern *regexp.Regexp) *ParentNamespace {
-	whole := regexp.MustCompile(`\A(?:` + pattern.String() + `)\z`) // a group of what has been compiled before
-	return s.of(whole, func(_ context.Context, name string, _ *Handshake) (bool, error) {
-		return whole.MatchString(name), nil
-	})
-}
-
-// OfFunc returns the family of the namespaces that match accepts. match may
-// wait for something until ctx ends, which it does with the client's
-// connection. An error refuses the client without asking further families.
-func (s *Server) OfFunc(match func(ctx context.Context, name string, h *Handshake) (bool, error)) *ParentNamespace {
-	return s.of(nil, match)
-}
-
-func (s *Server) of(pattern *regexp.Regexp, match func(context.Context, string, *Handshake) (bool, error)) *ParentNamespace {
-	p := &ParentNamespace{server: s, pattern: pattern, match: match, children: make(map[string]*Namespace)}
-	p.shared = shared{registry: &registry{}, log: s.cfg.Logger, noted: func() { p.outgoingAny.Store(true) }}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.parents = append(s.parents, p)
-	return p
-}
-
-// family returns the first family whose pattern matches the name, or nil. The
-// caller holds mu.
-func (s *Server) family(name string) *ParentNamespace {
-	for _, p := range s.parents {
-		if p.pattern != nil && p.pattern.MatchString(name) {
-			return p
-		}
-	}
-	return nil
-}
-
-// errInvalidNamespace has the words of the JavaScript server.
-var errInvalidNamespace = &ConnectError{Message: "Invalid namespace"}
-
-// enter finds the namespace that a socket asks for and counts the socket in.
-func (s *Server) enter(sock *Socket) (*Namespace, error) {
-	s.mu.Lock()
-	n := s.namespaces[sock.namespace]
-	if n != nil {
-		n.sockets++
-	}
-	parents := s.parents
-	s.mu.Unlock()
-	if n != nil {
-		return n, nil
-	}
-	for _, p := range parents {
-		ok, err := p.accepts(sock)
-		if err != nil {
-			return nil, err
-		}
-		if ok {
-			return s.child(sock.namespace, p)
-		}
-	}
-	return nil, errInvalidNamespace
-}
-
-// accepts asks the family's function; a panic refuses.
-func (p *ParentNamespace) accepts(sock *Socket) (ok bool, err error) {
-	err = errInternal // what a panic leaves
-	_ = sock.guard("namespace", func() { ok, err = p.match(sock.Context(), sock.namespace, sock.Handshake()) })
-	return ok, err
-}
-
-func (s *Server) child(name string, p *ParentNamespace) (*Namespace, error) {
-	s.mu.Lock()
-	n := s.namespaces[name]
-	created := n == nil
-	switch {
-	case s.closed:
-		s.mu.Unlock()
-		return nil, ErrClosed
-	case created:
-		n = newNamespace(s, name, p)
-		s.start(n)
-	}
-	n.sockets++
-	s.mu.Unlock()
-	if created {
-		s.toldNamespace(n, true)
-	}
-	return n, nil
-}
-
-// leave counts a socket out and ends a dynamic namespace that is empty.
-func (s *Server) leave(n *Namespace) {
-	s.mu.Lock()
-	n.sockets--
-	end := n.sockets == 0 && n.parent != nil && !n.pinned && !s.closed
-	if end {
-		delete(s.namespaces, n.name)
-		n.parent.note(n, false)
-	}
-	s.mu.Unlock()
-	if end {
-		// Shutdown waits for tasks. Leaving the bus must not hold up the
-		// socket's goroutine.
-		s.tasks.Go(func() { _ = n.close() })
-		s.toldNamespace(n, false)
-	}
-}
-
-func (s *Server) toldNamespace(n *Namespace, created bool) {
-	if hook := s.cfg.Hooks.OnNamespace; hook != nil {
-		hook(n.name, created)
-	}
-}
-
-func (s *Server) all() []*Namespace {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	ns := make([]*Namespace, 0, len(s.namespaces))
-	for _, n := range s.namespaces {
-		ns = append(ns, n)
-	}
-	return ns
-}
 
 // Ready returns once every namespace hears the other nodes, or with ctx's
 // error.
