@@ -75,10 +75,11 @@ type collection struct {
 	self   NodeID
 	single bool
 
-	mu      sync.Mutex // guards the following
-	roll    roll       // nodes that have not sent their count
-	due     map[NodeID]int
-	total   int // sum of due
+	mu      sync.Mutex     // guards the following
+	roll    roll           // nodes that have not sent their count
+	due     map[NodeID]int // negative while acknowledgements have overtaken their count
+	waiting int            // how many of due are positive
+	settled map[settled]struct{}
 	sockets int // sum of all counts
 	gone    int
 	answers []AckAnswer
@@ -88,14 +89,17 @@ type collection struct {
 	doneOnce
 }
 
+// settled names a socket whose acknowledgement is in, or will not come.
+type settled struct {
+	node   NodeID
+	socket string
+}
+
 func (c *collection) answer(from NodeID, b Body) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.ended {
 		return
-	}
-	if c.due == nil {
-		c.due = make(map[NodeID]int)
 	}
 	switch b := b.(type) {
 	case AckCount:
@@ -103,12 +107,13 @@ func (c *collection) answer(from NodeID, b Body) {
 			return
 		}
 		c.roll.tick(from)
-		c.due[from] += b.Count
-		c.total += b.Count
+		c.owe(from, b.Count)
 		c.sockets += b.Count
 	case AckReply:
-		c.due[from]--
-		c.total--
+		if c.repeated(from, b.SocketID) {
+			return
+		}
+		c.owe(from, -1)
 		if b.Gone {
 			c.gone++
 			break
@@ -121,21 +126,51 @@ func (c *collection) answer(from NodeID, b Body) {
 	c.check()
 }
 
+// owe adds to what a node owes.
+func (c *collection) owe(n NodeID, answers int) {
+	if c.due == nil {
+		c.due = make(map[NodeID]int)
+	}
+	before := c.due[n]
+	after := before + answers
+	c.due[n] = after
+	if before <= 0 && after > 0 {
+		c.waiting++
+	}
+	if before > 0 && after <= 0 {
+		c.waiting--
+	}
+}
+
+// repeated reports whether a socket of another node has been settled before: a
+// message may arrive twice, but each socket counts once. Node.js nodes do not
+// name the socket.
+func (c *collection) repeated(n NodeID, socket string) bool {
+	if socket == "" || n == c.self {
+		return false
+	}
+	if c.settled == nil {
+		c.settled = make(map[settled]struct{})
+	}
+	_, again := c.settled[settled{n, socket}]
+	c.settled[settled{n, socket}] = struct{}{}
+	return again
+}
+
 func (c *collection) left(n NodeID) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.roll.strike(n)
 	if due := c.due[n]; due > 0 { // its sockets went with it
 		c.gone += due
-		c.total -= due
-		delete(c.due, n)
+		c.owe(n, -due)
 	}
 	c.check()
 }
 
 // check ends the collection when nothing is due any more.
 func (c *collection) check() {
-	if c.roll.complete() && c.total <= 0 || c.single && len(c.answers) > 0 {
+	if c.roll.complete() && c.waiting == 0 || c.single && len(c.answers) > 0 {
 		c.ended = true
 		c.finish()
 	}
@@ -177,14 +212,16 @@ func (c *collection) result() ([]AckAnswer, error) {
 		err = ErrGone
 	}
 	missing := c.roll.missing()
+	uncounted := 0 // sockets that answered, of nodes that did not say how many there are
 	for n, due := range c.due {
 		if due > 0 && n != "" && n != c.self {
 			missing = append(missing, n)
 		}
+		uncounted += max(-due, 0)
 	}
 	slices.Sort(missing)
 	return c.answers, &PartialError{
-		Expected: c.sockets + c.roll.owed + c.roll.foreign,
+		Expected: c.sockets + uncounted + c.roll.owed + c.roll.foreign,
 		Received: len(c.answers),
 		Missing:  slices.Compact(missing),
 		Err:      err,
