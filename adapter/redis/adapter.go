@@ -125,7 +125,8 @@ func (a *Adapter) Stats() Stats {
 // Close closes the links that are still open, publishes what is queued for up
 // to a second if Redis is there, and ends the adapter's goroutines. A command
 // that Redis does not answer keeps it waiting for the client's timeout. A client
-// that was given to [New] stays open.
+// that was given to [New] stays open. What could not be published any more is a
+// *[cluster.LostError].
 func (a *Adapter) Close() error {
 	a.mu.Lock()
 	if a.closed {
@@ -141,11 +142,13 @@ func (a *Adapter) Close() error {
 	for _, l := range links {
 		l.end() // the connection takes its subscriptions with it
 	}
-	a.pub.close(closeGrace)
-	a.sub.stop()
 	var err error
+	if lost, cause := a.pub.close(closeGrace); lost > 0 {
+		err = &cluster.LostError{Messages: lost, Err: lossError(DropClosed, cause)}
+	}
+	a.sub.stop()
 	if a.owned {
-		err = a.client.Close()
+		err = errors.Join(err, a.client.Close())
 	}
 	a.sub.close()
 	return err

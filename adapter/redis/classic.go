@@ -23,7 +23,7 @@ func newClassic(o *Options, namespace string, self cluster.NodeID, r cluster.Rec
 		names: newChannels(o.Prefix, namespace, self),
 		codec: codec{
 			namespace: namespace, self: self, extension: extension,
-			emitter: r == nil && !extension, limits: o.limits(),
+			emitter: r == nil, limits: o.limits(),
 		},
 		shared: o.SharedAnswers,
 	}

@@ -38,6 +38,7 @@ type link struct {
 	group    *group           // nil without receiver
 	refused  error            // why it could not be opened
 	nodes    nodes
+	losses   losses
 	gone     chan struct{} // closed by Close
 
 	mu      sync.Mutex // guards the following
@@ -46,7 +47,10 @@ type link struct {
 	idle    sync.Cond
 }
 
-var _ cluster.Link = (*link)(nil)
+var (
+	_ cluster.Link    = (*link)(nil)
+	_ cluster.Flusher = (*link)(nil)
+)
 
 func newLink(a *Adapter, d dialect, r cluster.Receiver) *link {
 	l := &link{adapter: a, dialect: d, receiver: r, gone: make(chan struct{})}
@@ -120,6 +124,7 @@ func (l *link) put(o outgoing) error {
 	if n := len(o.payload); n > l.adapter.opts.MaxMessage {
 		return fmt.Errorf("%w: %d bytes, the limit is %d", cluster.ErrTooLarge, n, l.adapter.opts.MaxMessage)
 	}
+	o.losses = &l.losses
 	return l.adapter.pub.put(o)
 }
 

@@ -203,21 +203,51 @@ func TestExtensionIsOffByOption(t *testing.T) {
 
 // Proves T-108.
 func TestEmitterWritesAsTheJavaScriptEmitter(t *testing.T) {
-	m := miniredis.RunT(t)
-	spy := newSpy(t, m.Addr(), "*")
-	l := open(t, m.Addr(), redisadapter.Options{NoExtension: true}).Open("/", "emitter-1", nil)
-	if err := l.Ready(timeout(t)); err != nil {
-		t.Errorf("Ready: %v", err)
-	}
-	publish(t, l, cluster.Broadcast{Packet: event(t, "e")})
-	publish(t, l, cluster.Join{Target: cluster.Target{Rooms: []string{"a"}}, Rooms: []string{"b"}})
-	for _, want := range []string{
-		"\x93\xa7emitter\x83\xa4type\x02\xa4data\x91\xa1e\xa3nsp\xa1/\x83\xa5rooms\x90\xa5flags\x80\xa6except\x90",
-		`{"type":2,"opts":{"rooms":["a"],"except":[]},"rooms":["b"]}`,
-	} {
-		if got := spy.next(t).Payload; got != want {
-			t.Errorf("published %q, want %q", got, want)
+	for _, o := range []redisadapter.Options{{}, {NoExtension: true}} {
+		m := miniredis.RunT(t)
+		spy := newSpy(t, m.Addr(), "*")
+		l := open(t, m.Addr(), o).Open("/", "", nil)
+		if err := l.Ready(timeout(t)); err != nil {
+			t.Errorf("Ready: %v", err)
 		}
+		publish(t, l, cluster.Broadcast{Packet: event(t, "e")})
+		publish(t, l, cluster.Join{Target: cluster.Target{Rooms: []string{"a"}}, Rooms: []string{"b"}})
+		publish(t, l, cluster.Disconnect{Target: cluster.Target{Except: []string{"a"}}, Close: true})
+		publish(t, l, cluster.Emit{Payload: event(t, "e", 1).Payload})
+		for _, want := range []string{
+			"\x93\xa7emitter\x83\xa4type\x02\xa4data\x91\xa1e\xa3nsp\xa1/\x83\xa5rooms\x90\xa5flags\x80\xa6except\x90",
+			`{"type":2,"opts":{"rooms":["a"],"except":[]},"rooms":["b"]}`,
+			`{"type":4,"opts":{"rooms":[],"except":["a"]},"close":true}`,
+			`{"uid":"emitter","type":6,"data":["e",1]}`,
+		} {
+			if got := spy.next(t).Payload; got != want {
+				t.Errorf("published %q, want %q", got, want)
+			}
+		}
+	}
+}
+
+// A node that waited for an emitter's answers would wait in vain.
+func TestEmitterIsNotTakenForANode(t *testing.T) {
+	m := miniredis.RunT(t)
+	e := newEar()
+	node := join(t, open(t, m.Addr(), redisadapter.Options{}), "n", e)
+	l := open(t, m.Addr(), redisadapter.Options{}).Open("/", "", nil)
+	for _, b := range []cluster.Body{
+		cluster.Broadcast{Packet: event(t, "e")},
+		cluster.Leave{Rooms: []string{"b"}},
+		cluster.Emit{Payload: event(t, "e", 1).Payload},
+	} {
+		publish(t, l, b)
+		if got := e.next(t); got.From != "" {
+			t.Errorf("%T of an emitter is from %q", b, got.From)
+		}
+	}
+	if got, err := node.Members(timeout(t)); err != nil || got.Len() != 0 {
+		t.Errorf("Members() = %+v, %v, want none", got, err)
+	}
+	if got, err := l.Members(timeout(t)); err != nil || got.Len() != 1 {
+		t.Errorf("the emitter counts %+v, %v, want the node", got, err)
 	}
 }
 

@@ -23,7 +23,9 @@ type outgoing struct {
 	command command
 	channel string
 	payload []byte // must not change any more
+	losses  *losses
 	at      time.Time
+	number  uint64 // in the order of put
 }
 
 // command is what carries a message.
@@ -60,12 +62,15 @@ type publisher struct {
 
 	cmds []redis.Cmder // of the batch being published
 
-	mu     sync.Mutex // guards the following
-	queue  []outgoing // from head on
-	head   int
-	bytes  int
-	down   error // why the last attempt failed
-	closed bool
+	mu       sync.Mutex // guards the following
+	queue    []outgoing // from head on
+	head     int
+	bytes    int
+	next     uint64        // number
+	sending  *outgoing     // the first of the batch being published
+	progress chan struct{} // nil, or closed when messages have left or are lost
+	down     error         // why the last attempt failed
+	closed   bool
 }
 
 func newPublisher(client redis.UniversalClient, o *Options, r *reporter, gate func() <-chan struct{}) *publisher {
@@ -89,6 +94,8 @@ func (p *publisher) put(o outgoing) error {
 		return cluster.ErrClosed
 	}
 	first := p.head == len(p.queue)
+	o.number = p.next
+	p.next++
 	p.queue = append(p.queue, o)
 	p.bytes += o.size()
 	lost := p.overflow()
@@ -111,8 +118,12 @@ func (p *publisher) signal() {
 // overflow drops the oldest messages beyond the bounds and returns how many.
 func (p *publisher) overflow() (lost int) {
 	for n := len(p.queue) - p.head; n > p.opts.BufferMessages || n > 1 && p.bytes > p.opts.BufferBytes; n-- {
-		p.pop()
+		o := p.pop()
+		o.lose(DropOverflow, p.down)
 		lost++
+	}
+	if lost > 0 {
+		p.advance()
 	}
 	return lost
 }
@@ -149,8 +160,9 @@ func (p *publisher) queued() (messages, bytes int) {
 	return len(p.queue) - p.head, p.bytes
 }
 
-// close publishes what is queued, as long as Redis takes it and grace lasts.
-func (p *publisher) close(grace time.Duration) {
+// close publishes what is queued, as long as Redis takes it and grace lasts. It
+// returns how many messages could not be, and why if that is known.
+func (p *publisher) close(grace time.Duration) (lost int, cause error) {
 	p.mu.Lock()
 	p.closed = true
 	hopeless := p.down != nil
@@ -167,10 +179,16 @@ func (p *publisher) close(grace time.Duration) {
 	p.cancel()
 	<-p.done
 	p.mu.Lock()
-	lost := len(p.queue) - p.head
+	for _, o := range p.queue[p.head:] {
+		o.lose(DropClosed, p.down)
+		lost++
+	}
 	p.queue, p.head, p.bytes = nil, 0, 0
+	cause = p.down
+	p.advance()
 	p.mu.Unlock()
-	p.report.drop(DropClosed, lost, nil)
+	p.report.drop(DropClosed, lost, cause)
+	return lost, cause
 }
 
 func (p *publisher) run(ctx context.Context) {
@@ -178,7 +196,7 @@ func (p *publisher) run(ctx context.Context) {
 	var retry backoff
 	var since time.Time // when publishing began to fail
 	for {
-		batch := p.next(ctx)
+		batch := p.batch(ctx)
 		if len(batch) == 0 {
 			return
 		}
@@ -203,9 +221,9 @@ func (p *publisher) run(ctx context.Context) {
 	}
 }
 
-// next waits for messages and for the gate and returns a batch, or none when
-// the publisher is to end.
-func (p *publisher) next(ctx context.Context) []outgoing {
+// batch waits for messages and for the gate and returns some, or none when the
+// publisher is to end.
+func (p *publisher) batch(ctx context.Context) []outgoing {
 	for ctx.Err() == nil {
 		gate := p.gate()
 		batch, oldest, closed := p.take(gate == nil)
@@ -243,8 +261,12 @@ func (p *publisher) take(open bool) (batch []outgoing, oldest time.Time, closed 
 	p.mu.Lock()
 	expired := 0
 	for deadline := time.Now().Add(-p.opts.BufferTime); p.head < len(p.queue) && !p.queue[p.head].at.After(deadline); {
-		p.pop()
+		o := p.pop()
+		o.lose(DropExpired, p.down)
 		expired++
+	}
+	if expired > 0 {
+		p.advance()
 	}
 	if open {
 		for size := 0; p.head < len(p.queue) && len(batch) < maxBatchMessages; {
@@ -253,6 +275,9 @@ func (p *publisher) take(open bool) (batch []outgoing, oldest time.Time, closed 
 			}
 			batch = append(batch, p.pop())
 		}
+	}
+	if len(batch) > 0 {
+		p.sending = &batch[0]
 	}
 	if p.head < len(p.queue) {
 		oldest = p.queue[p.head].at
@@ -268,6 +293,8 @@ func (p *publisher) take(open bool) (batch []outgoing, oldest time.Time, closed 
 func (p *publisher) settle(rest []outgoing, err error) {
 	p.mu.Lock()
 	p.down = err
+	p.sending = nil
+	p.advance()
 	if len(rest) > 0 {
 		p.queue = append(rest, p.queue[p.head:]...)
 		p.head = 0
@@ -308,8 +335,10 @@ func (p *publisher) publish(ctx context.Context, batch []outgoing, check bool) (
 			rest = append(rest, batch[i])
 		case isReply(e):
 			refused, refusal = refused+1, e
+			batch[i].lose(DropRefused, e)
 		default:
 			inFlight++
+			batch[i].lose(DropInFlight, e)
 		}
 		p.cmds[i] = nil
 	}
