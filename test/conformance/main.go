@@ -53,7 +53,8 @@ func run(ctx context.Context, getenv func(string) string) (err error) {
 	if set.redis != nil {
 		client := redis.NewClient(set.redis)
 		defer func() { err = errors.Join(err, client.Close()) }()
-		adapter, err := redisadapter.New(client, redisadapter.Options{Logger: logger})
+		set.adapter.Logger = logger
+		adapter, err := redisadapter.New(client, set.adapter)
 		if err != nil {
 			return err
 		}

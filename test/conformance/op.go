@@ -21,6 +21,7 @@ type operation struct {
 	Self      bool     `json:"self"`
 	Local     bool     `json:"local"`
 	Volatile  bool     `json:"volatile"`
+	Compress  *bool    `json:"compress"` // beyond the contract
 	TimeoutMS int      `json:"timeoutMs"`
 	Event     string   `json:"event"`
 	Args      []any    `json:"args"` // binary values stay binary in it
@@ -80,6 +81,9 @@ func (o *operation) selection(ns *socketio.Namespace, s *socketio.Socket) socket
 	}
 	if o.Volatile {
 		to = to.Volatile()
+	}
+	if o.Compress != nil {
+		to = to.Compress(*o.Compress)
 	}
 	return to
 }

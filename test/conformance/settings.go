@@ -9,6 +9,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	redisadapter "github.com/dunlin-io/dunlin/adapter/redis"
 	"github.com/dunlin-io/dunlin/core/cluster"
 	"github.com/dunlin-io/dunlin/core/engineio"
 	"github.com/dunlin-io/dunlin/core/parser"
@@ -20,6 +21,7 @@ import (
 type settings struct {
 	port         int
 	redis        *redis.Options // nil: a single node
+	adapter      redisadapter.Options
 	node         string
 	codec        parser.Codec
 	recovery     socketio.Recovery
@@ -32,7 +34,7 @@ type settings struct {
 //
 //	PORT           3000
 //	REDIS_URL      none: a single node
-//	ADAPTER        classic
+//	ADAPTER        classic, sharded or streams
 //	NODE_NAME      go-1
 //	PARSER         json, or msgpack
 //	EIO3           not supported
@@ -40,6 +42,10 @@ type settings struct {
 //	PING_INTERVAL  300 (ms)
 //	PING_TIMEOUT   200 (ms)
 //	MAX_PAYLOAD    1000000 (bytes)
+//
+// and, beyond the contract:
+//
+//	DUNLIN_NO_EXTENSION  1: says to other nodes only what Node.js nodes say
 func readSettings(getenv func(string) string) (settings, error) {
 	var bad []error
 	fail := func(format string, args ...any) { bad = append(bad, fmt.Errorf(format, args...)) }
@@ -83,13 +89,13 @@ func readSettings(getenv func(string) string) (settings, error) {
 	default:
 		fail("PARSER is %q: it must be json or msgpack", name)
 	}
-	switch name := getenv("ADAPTER"); name {
-	case "", "classic":
-	case "sharded", "streams":
-		fail("ADAPTER=%s is not supported yet", name)
-	default:
-		fail("ADAPTER is %q: it must be classic", name)
+	if name := getenv("ADAPTER"); name != "" {
+		var err error
+		if set.adapter.Mode, err = redisadapter.ParseMode(name); err != nil {
+			fail("ADAPTER: %w", err)
+		}
 	}
+	set.adapter.NoExtension = choice("DUNLIN_NO_EXTENSION")
 	if choice("EIO3") {
 		fail("EIO3=1 is not supported: Engine.IO v3 is not built yet")
 	}

@@ -3,13 +3,14 @@ package main
 import (
 	"strings"
 	"testing"
+
+	redisadapter "github.com/dunlin-io/dunlin/adapter/redis"
 )
 
 func TestSettingsRefuseWhatTheServerCannotDo(t *testing.T) {
 	tests := []struct{ env, want string }{
-		{"ADAPTER=sharded", "ADAPTER=sharded is not supported yet"},
-		{"ADAPTER=streams", "ADAPTER=streams is not supported yet"},
-		{"ADAPTER=kafka", "ADAPTER is \"kafka\""},
+		{"ADAPTER=kafka", "ADAPTER: redis adapter: unknown mode \"kafka\""},
+		{"DUNLIN_NO_EXTENSION=yes", "DUNLIN_NO_EXTENSION is \"yes\""},
 		{"PARSER=xml", "PARSER is \"xml\""},
 		{"EIO3=1", "EIO3=1 is not supported"},
 		{"EIO3=yes", "EIO3 is \"yes\""},
@@ -43,9 +44,15 @@ func TestSettingsDefaults(t *testing.T) {
 		t.Errorf("defaults: %+v", set)
 	}
 	other, err := readSettings(func(n string) string {
-		return map[string]string{"PARSER": "msgpack", "REDIS_URL": "redis://127.0.0.1:1/2", "RECOVERY": "1"}[n]
+		return map[string]string{
+			"PARSER": "msgpack", "REDIS_URL": "redis://127.0.0.1:1/2", "RECOVERY": "1",
+			"ADAPTER": "streams", "DUNLIN_NO_EXTENSION": "1",
+		}[n]
 	})
 	if err != nil || other.codec.Name() != "msgpack" || other.redis == nil || other.redis.DB != 2 || other.recovery.MaxDisconnection == 0 {
 		t.Errorf("settings: %+v, %v", other, err)
+	}
+	if other.adapter.Mode != redisadapter.Streams || !other.adapter.NoExtension {
+		t.Errorf("adapter: %+v", other.adapter)
 	}
 }
