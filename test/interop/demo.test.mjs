@@ -2,7 +2,6 @@
 // with the page's own client and with the official browser build.
 
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -10,7 +9,7 @@ import { after, afterEach, before, beforeEach, describe, test } from "node:test"
 import { fileURLToPath } from "node:url";
 import { chromium } from "playwright-core";
 import { Program } from "./lib/process.mjs";
-import { subject } from "./lib/subject.mjs";
+import { dunlin, subject } from "./lib/subject.mjs";
 import { find, missing } from "./lib/tool.mjs";
 import { PATIENCE, until } from "./lib/wait.mjs";
 
@@ -81,12 +80,7 @@ describe("demo page", { skip }, () => {
 
   before(async () => {
     dir = await mkdtemp(join(tmpdir(), "dunlin-interop-demo-"));
-    const dunlin = join(dir, "dunlin");
-    execFileSync("go", ["build", "-o", dunlin, "./cmd/node"], {
-      cwd: fileURLToPath(new URL("../..", import.meta.url)),
-      stdio: "inherit",
-    });
-    dev = new Program(dunlin, ["dev", "--addr", "127.0.0.1:0", "--restart", "--client-dir", clientDir]);
+    dev = new Program(dunlin(), ["dev", "--addr", "127.0.0.1:0", "--restart", "--client-dir", clientDir]);
     pids = {};
     dev.lines.on("line", (line) => {
       const [, node, pid] = /^node (\S+) .* (\d+)$/.exec(line) ?? [];

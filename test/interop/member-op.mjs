@@ -16,12 +16,13 @@ export async function operate(io, socket, request) {
   return run({ namespace, event, args, targets, close, request, to: select(namespace, socket, request) });
 }
 
-function select(namespace, socket, { rooms = [], except = [], self, local, volatile, timeoutMs = 1000, kind }) {
+function select(namespace, socket, { rooms = [], except = [], self, local, volatile, compress, timeoutMs = 1000, kind }) {
   let to = self ? socket.broadcast : namespace.except([]);
   if (rooms.length > 0) to = to.to(rooms);
   if (except.length > 0) to = to.except(except);
   if (local) to = to.local;
   if (volatile) to = to.volatile;
+  if (compress !== undefined) to = to.compress(compress);
   if (kind === "emitWithAck") to = to.timeout(timeoutMs);
   return to;
 }

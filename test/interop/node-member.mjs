@@ -3,11 +3,10 @@
 // a Node.js node, or a cluster that mixes them.
 
 import { createServer } from "node:http";
-import { createAdapter, createShardedAdapter } from "@socket.io/redis-adapter";
 import { Server as Engine } from "engine.io";
-import { Redis } from "ioredis";
 import { Server } from "socket.io";
 import msgpackParser from "socket.io-msgpack-parser";
+import { Bus } from "./member-bus.mjs";
 import { operate } from "./member-op.mjs";
 
 const env = process.env;
@@ -22,34 +21,8 @@ const transport = {
   cors: { origin: "*" },
 };
 
-const adapters = { classic: createAdapter, sharded: createShardedAdapter };
-
-// redis holds the member's two connections, or nothing for a single node.
-const redis = env.REDIS_URL && connectRedis(env.REDIS_URL);
-
-function connectRedis(url) {
-  const pub = new Redis(url);
-  const sub = pub.duplicate();
-  for (const connection of [pub, sub]) {
-    // The adapter adds one listener per namespace.
-    connection.setMaxListeners(0);
-    connection.on("error", (error) => console.error("redis:", error));
-  }
-  return { pub, sub };
-}
-
-// subscribed resolves once Redis has applied every subscription asked for so
-// far: replies on one connection come in order.
-async function subscribed() {
-  await redis?.sub.ping();
-}
-
-function adapter() {
-  const name = env.ADAPTER ?? "classic";
-  const create = adapters[name];
-  if (!create) throw new Error(`adapter ${name} is not served by this member`);
-  return create(redis.pub, redis.sub);
-}
+// bus joins the member to its cluster; a single node has none.
+const bus = env.REDIS_URL && new Bus(env.REDIS_URL, env.ADAPTER ?? "classic");
 
 const http = createServer();
 const engine = new Engine(transport);
@@ -62,7 +35,7 @@ const io = new Server(http, {
   ...transport,
   // What the Socket.IO protocol suite expects of a client that never connects.
   connectTimeout: 1000,
-  ...(redis && { adapter: adapter() }),
+  ...(bus && { adapter: bus.adapter }),
   ...(env.PARSER === "msgpack" && { parser: msgpackParser }),
   ...(env.RECOVERY === "1" && { connectionStateRecovery: { maxDisconnectionDuration: 120_000 } }),
 });
@@ -79,12 +52,12 @@ function servePlayground(nsp) {
     socket.on("room", (room, payload) => nsp.to(room).emit("msg", payload));
     socket.on("join", async (room, ack) => {
       await socket.join(room);
-      await subscribed();
+      await bus?.subscribed();
       ack();
     });
     socket.on("leave", async (room, ack) => {
       await socket.leave(room);
-      await subscribed();
+      await bus?.subscribed();
       ack();
     });
     socket.on("whoami", (ack) => {
@@ -155,14 +128,13 @@ io.of("/guarded").use((socket, next) => {
 });
 
 http.listen(port, "127.0.0.1", async () => {
-  await subscribed();
+  await bus?.ready();
   console.log(`ready http://127.0.0.1:${port}`);
 });
 
 process.once("SIGTERM", async () => {
   engine.close();
   await io.close();
-  redis?.pub.disconnect();
-  redis?.sub.disconnect();
+  bus?.close();
   process.exit(0);
 });

@@ -4,14 +4,14 @@
 
 import { spawn } from "node:child_process";
 import { readdirSync } from "node:fs";
-import { conformance, subject } from "./lib/subject.mjs";
+import { conformance, dunlin, subject } from "./lib/subject.mjs";
 
 const here = new URL(".", import.meta.url);
 const named = process.argv.slice(2);
 const files = named.length > 0 ? named : readdirSync(here).filter((name) => name.endsWith(".test.mjs"));
 
 const env = { ...process.env, SUBJECT: subject };
-if (subject === "dunlin") env.DUNLIN_CONFORMANCE = conformance();
+if (subject === "dunlin") Object.assign(env, { DUNLIN_CONFORMANCE: conformance(), DUNLIN: dunlin() });
 
 const flags = [
   "--test",

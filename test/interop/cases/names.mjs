@@ -4,6 +4,7 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, test } from "node:test";
 import { Crowd } from "../lib/crowd.mjs";
+import { until } from "../lib/wait.mjs";
 
 const hostile = {
   star: "*",
@@ -26,6 +27,11 @@ const hostile = {
   Infinity: "Infinity",
   "5 KB": "long".repeat(1280),
   "another namespace": "/dyn-8#red",
+  // As long as a socket id, which is routed otherwise than a room's name.
+  "20 letters": "a-room-of-20-letters",
+  "20 UTF-16 units": "🐟".repeat(10),
+  "20 letters in 40 bytes": "é".repeat(20),
+  "20 fish": "🐟".repeat(20),
   __proto__: "__proto__",
   "quoted JSON": '{"a":"b"}',
 };
@@ -35,7 +41,7 @@ const hostile = {
 const bystanders = ["x", "a", "b", "ab", "1000", "red", "null", "undefined", "lon", "\\\\"];
 
 /** Defines the cases. */
-export function names({ cluster, origin }) {
+export function names({ cluster, origin, kinds }) {
   let crowd, asking, far, farther;
   beforeEach(async () => {
     crowd = await Crowd.gather(cluster());
@@ -60,6 +66,44 @@ export function names({ cluster, origin }) {
       await Promise.all(insiders.map((client) => client.request("leave", room)));
       await crowd.join(outsiders, room);
     }
+  });
+
+  // proves: J-74
+  test("tells hostile room names apart in requests", async () => {
+    const rooms = Object.values(hostile);
+    const target = crowd.at(far);
+    const ids = async (room) => (await asking.op("fetchSockets", { rooms: [room] })).map(({ id }) => id);
+    const joined = async () => (await target.request("whoami"))[0].rooms.filter((room) => room !== target.id).sort();
+    await crowd.join([asking, crowd.at(farther)], ...bystanders);
+    for (const room of rooms) {
+      await asking.op("socketsJoin", { rooms: [target.id], targets: [room] });
+      await until(async () => (await joined()).length > 0, "the room to be joined");
+      assert.deepEqual(await joined(), [room]);
+      assert.deepEqual(await ids(room), [target.id]);
+      await asking.op("socketsLeave", { rooms: [room], targets: [room] });
+      await until(async () => (await joined()).length === 0, "the room to be left");
+    }
+    await asking.op("socketsJoin", { rooms: [target.id], targets: rooms });
+    await until(async () => (await joined()).length === rooms.length, "all rooms to be joined");
+    assert.deepEqual(await joined(), [...rooms].sort());
+  });
+
+  test("takes a number for the room of that name", { skip: kinds[origin] === "dunlin" && "rooms are text there" }, async () => {
+    // To the reference 7 and "7" are two rooms.
+    const room = (client) => (client.node.kind === "node" ? 7 : "7");
+    const members = [crowd.at(origin, 1), crowd.at(far), crowd.at(farther)];
+    await Promise.all(members.map((client) => client.request("join", room(client))));
+    await crowd.expect(asking, members, { rooms: [7] });
+    await crowd.expect(asking, members, { rooms: [7, "nobody is here"] });
+    await crowd.expect(asking, crowd.without(...members), { except: [7] });
+    await asking.op("socketsJoin", { rooms: [7], targets: [8] });
+    await crowd.mark(asking);
+    await crowd.expect(asking, members, { rooms: [8] });
+    const fetched = await asking.op("fetchSockets", { rooms: [8] });
+    assert.deepEqual(fetched.map(({ id }) => id).sort(), members.map(({ id }) => id).sort());
+    await asking.op("socketsLeave", { rooms: [8], targets: [7] });
+    await crowd.mark(asking);
+    await crowd.expect(asking, [], { rooms: [7] });
   });
 
   test("keeps namespaces apart", async () => {

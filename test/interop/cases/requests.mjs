@@ -140,6 +140,16 @@ export function requests({ cluster, origin, askedOfDunlin, noRoomList }) {
     });
   }
 
+  test("sends only its own sockets away when it is local", async () => {
+    const leaving = crowd.at(origin, 1);
+    await crowd.join(crowd.without(asking), "red");
+    const reason = leaving.disconnected();
+    await asking.op("disconnectSockets", { rooms: ["red"], local: true });
+    assert.equal(await reason, "io server disconnect");
+    await crowd.mark(asking, crowd.without(leaving));
+    assert.deepEqual(await fetchIds({}), ids(crowd.without(leaving)));
+  });
+
   // proves: T-101, T-107
   test("emits to the other nodes' processes", async () => {
     await crowd.join(crowd.all, "notes");
@@ -147,6 +157,8 @@ export function requests({ cluster, origin, askedOfDunlin, noRoomList }) {
     for (const client of crowd.all) {
       if (client.node !== asking.node) await client.receive("note");
     }
+    // Requests may travel apart from broadcasts, so the mark alone shows little.
+    await asking.op("serverSideEmitWithAck", { event: "ping", args: ["x"], timeoutMs: 10_000 });
     await crowd.mark(asking);
     for (const client of crowd.all) {
       const want = client.node === asking.node ? [] : [[client.node.name, "hello", { n: [1, null] }]];
@@ -158,6 +170,18 @@ export function requests({ cluster, origin, askedOfDunlin, noRoomList }) {
   test("collects the answers of the other nodes' processes", async () => {
     const replies = await asking.op("serverSideEmitWithAck", { event: "ping", args: ["x"], timeoutMs: 10_000 });
     assert.deepEqual(replies.sort(), [far, farther].map((n) => `${cluster().nodes[n].name}:x`).sort());
+  });
+
+  test("reaches the other nodes' processes in one namespace only", async () => {
+    const others = await Crowd.gather(cluster(), { perNode: 1, nsp: "/dyn-7" });
+    await others.join(others.all, "notes");
+    await crowd.join(crowd.all, "notes");
+    await asking.op("serverSideEmit", { nsp: "/dyn-7", event: "note", args: [1] });
+    for (const n of [far, farther]) assert.deepEqual(await others.at(n).receive("note"), [[cluster().nodes[n].name, 1]]);
+    await asking.op("serverSideEmitWithAck", { event: "ping", args: ["x"], timeoutMs: 10_000 });
+    await crowd.mark(asking);
+    for (const client of crowd.all) assert.deepEqual(client.received("note"), [], crowd.describe(client));
+    await others.disperse();
   });
 
   // proves: J-61

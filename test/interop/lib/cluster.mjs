@@ -10,17 +10,31 @@ export class Cluster {
    * Starts one node per kind, all on one Redis.
    *
    * @param {("dunlin" | "node")[]} kinds
+   * @param {{mode?: "classic" | "sharded" | "streams", env?: Record<string, string>, expected?: RegExp, client?: object}} options
+   *     env is for all nodes, expected matches what they may log, client is for the clients that the cluster keeps
    */
-  static async start(kinds) {
+  static async start(kinds, { mode = "classic", env = {}, expected, client } = {}) {
     const cluster = new Cluster();
+    cluster.mode = mode;
+    cluster.client = client;
     cluster.#redis = await startRedis();
-    const env = { REDIS_URL: cluster.#redis.url, ADAPTER: process.env.ADAPTER ?? "classic" };
+    const all = { MAX_PAYLOAD: "4000000", ...env, REDIS_URL: cluster.#redis.url, ADAPTER: mode };
     cluster.nodes = await Promise.all(
-      kinds.map((kind, i) => Server.start({ kind, env: { ...env, NODE_NAME: `${kind}-${i}` } })),
+      kinds.map((kind, i) => Server.start({ kind, expected, env: { ...all, NODE_NAME: `${kind}-${i}` } })),
     );
     // One client per node that stays, in a namespace of its own.
-    cluster.watchers = await Promise.all(cluster.nodes.map((node) => Client.connect(node, { nsp: "/dyn-0" })));
+    cluster.watchers = await Promise.all(cluster.nodes.map((node) => cluster.watch(node)));
     return cluster;
+  }
+
+  /** The URL of the Redis that the nodes share. */
+  get redis() {
+    return this.#redis.url;
+  }
+
+  /** Connects a client to a node, in a namespace that no test uses. */
+  watch(node) {
+    return Client.connect(node, { ...this.client, nsp: "/dyn-0" });
   }
 
   async stop() {

@@ -59,11 +59,11 @@ export class Crowd {
     return event;
   }
 
-  /** Resolves when a marker emitted by from's node has reached everybody. */
-  async mark(from) {
+  /** Resolves when a marker emitted by from's node has reached everybody, or those given. */
+  async mark(from, clients = this.all) {
     const marker = `marker-${++marks}`;
     await from.op("emit", { nsp: this.nsp, event: marker });
-    await Promise.all(this.all.map((client) => client.receive(marker)));
+    await Promise.all(clients.map((client) => client.receive(marker)));
   }
 
   describe(client) {

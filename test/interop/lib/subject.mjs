@@ -18,21 +18,26 @@ export function command(kind) {
   return kind === "node" ? [process.execPath, [member]] : [conformance(), []];
 }
 
-let built;
-
 /** The path of the conformance server: DUNLIN_CONFORMANCE, or built once. */
 export function conformance() {
-  built ??= process.env.DUNLIN_CONFORMANCE || build();
-  return built;
+  return process.env.DUNLIN_CONFORMANCE || build("test/conformance");
 }
 
-function build() {
+/** The path of the program dunlin: DUNLIN, or built once. */
+export function dunlin() {
+  return process.env.DUNLIN || build("cmd/node");
+}
+
+const built = {};
+
+function build(source) {
+  if (built[source]) return built[source];
   const dir = mkdtempSync(join(tmpdir(), "dunlin-interop-"));
   process.on("exit", () => rmSync(dir, { recursive: true, force: true }));
-  const path = join(dir, "conformance");
-  execFileSync("go", ["build", "-o", path, "./test/conformance"], {
+  const path = join(dir, "program");
+  execFileSync("go", ["build", "-o", path, `./${source}`], {
     cwd: fileURLToPath(new URL("../../..", import.meta.url)),
     stdio: "inherit",
   });
-  return path;
+  return (built[source] = path);
 }
