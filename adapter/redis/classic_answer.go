@@ -76,10 +76,10 @@ func (x *extension) appendMsgpack(dst []byte) []byte {
 	return dst
 }
 
-func readExtension(cur *cursor) *extension {
+func readExtension(cur reader) *extension {
 	var x extension
-	for range cur.object() {
-		switch cur.text() {
+	for n := cur.object(); cur.more(&n); {
+		switch cur.key() {
 		case "n":
 			x.Node = cur.str()
 		case "s":
@@ -89,9 +89,9 @@ func readExtension(cur *cursor) *extension {
 		case "g":
 			x.Gone, _ = cur.flag()
 		case "a":
-			x.start = cur.i
+			x.start = cur.at()
 			cur.skip()
-			x.end = cur.i
+			x.end = cur.at()
 		default:
 			cur.skip()
 		}

@@ -90,9 +90,9 @@ func (p *jsonPacket) decode(c *codec) (*parser.Packet, error) {
 		return nil, err
 	}
 	if p.ID == nil {
-		return c.packet(payload, 0, false)
+		return eventPacket(c.namespace, payload, 0, false)
 	}
-	return c.packet(payload, *p.ID, true)
+	return eventPacket(c.namespace, payload, *p.ID, true)
 }
 
 func (c *codec) jsonBroadcast(s string) (cluster.Message, error) {

@@ -180,10 +180,10 @@ type rawPacket struct {
 	start, end int // of the data
 }
 
-func readPacket(cur *cursor) rawPacket {
+func readPacket(cur reader) rawPacket {
 	p := rawPacket{kind: -1, namespace: "/"} // no namespace means the root
-	for range cur.object() {
-		switch cur.text() {
+	for n := cur.object(); cur.more(&n); {
+		switch cur.key() {
 		case "type":
 			p.kind = cur.number()
 		case "nsp":
@@ -191,9 +191,9 @@ func readPacket(cur *cursor) rawPacket {
 		case "id":
 			p.id, p.hasID = cur.number(), true
 		case "data":
-			p.start = cur.i
+			p.start = cur.at()
 			cur.skip()
-			p.end = cur.i
+			p.end = cur.at()
 		default:
 			cur.skip()
 		}
@@ -219,15 +219,15 @@ func (r *rawPacket) decode(s string, c *codec) (*parser.Packet, error) {
 	if len(rest) > 0 {
 		return nil, fmt.Errorf("%w: %d bytes behind the packet's data", errMalformed, len(rest))
 	}
-	return c.packet(payload, r.id, r.hasID)
+	return eventPacket(c.namespace, payload, r.id, r.hasID)
 }
 
-// packet checks that the payload is that of an event.
-func (c *codec) packet(payload parser.Payload, id float64, hasID bool) (*parser.Packet, error) {
+// eventPacket checks that the payload is that of an event.
+func eventPacket(namespace string, payload parser.Payload, id float64, hasID bool) (*parser.Packet, error) {
 	if _, _, err := payload.Event(); err != nil {
 		return nil, fmt.Errorf("decode packet data: %w", err)
 	}
-	p := &parser.Packet{Type: parser.Event, Namespace: c.namespace, Payload: payload, HasID: hasID}
+	p := &parser.Packet{Type: parser.Event, Namespace: namespace, Payload: payload, HasID: hasID}
 	if hasID {
 		if id < 0 || id > parser.MaxID || id != math.Trunc(id) {
 			return nil, fmt.Errorf("decode packet: %w: %v", parser.ErrID, id)
@@ -237,11 +237,11 @@ func (c *codec) packet(payload parser.Payload, id float64, hasID bool) (*parser.
 	return p, nil
 }
 
-func readOpts(cur *cursor) cluster.Target {
+func readOpts(cur reader) cluster.Target {
 	var t cluster.Target
 	var rooms, except bool
-	for range cur.object() {
-		switch cur.text() {
+	for n := cur.object(); cur.more(&n); {
+		switch cur.key() {
 		case "rooms":
 			t.Rooms, rooms = cur.texts(maxRooms), true
 		case "except":
@@ -259,9 +259,9 @@ func readOpts(cur *cursor) cluster.Target {
 	return t
 }
 
-func readFlags(cur *cursor, t *cluster.Target) {
-	for range cur.object() {
-		switch cur.text() {
+func readFlags(cur reader, t *cluster.Target) {
+	for n := cur.object(); cur.more(&n); {
+		switch cur.key() {
 		case "volatile":
 			t.Volatile, _ = cur.flag()
 		case "compress":

@@ -34,11 +34,31 @@ type vector struct {
 		Specific bool            `json:"publishOnSpecificResponseChannel"`
 		Parser   json.RawMessage `json:"parser"`
 		Recovery json.RawMessage `json:"connectionStateRecovery"`
+
+		Prefix        string `json:"channelPrefix"`
+		Subscriptions string `json:"subscriptionMode"`
+		Stream        string `json:"streamName"`
+		StreamCount   int    `json:"streamCount"`
+		Sharded       bool   `json:"useShardedPubSub"`
+		Plaintext     bool   `json:"onlyPlaintext"`
+		MaxLen        int    `json:"maxLen"`
+		ReadCount     int    `json:"readCount"`
+		BlockTime     int    `json:"blockTimeInMs"`
 	} `json:"config"`
 	Emitter json.RawMessage `json:"emitter"`
 	Result  json.RawMessage `json:"result"`
 	Threw   string          `json:"threw"`
 	Effects json.RawMessage `json:"effects"`
+
+	// Of entries of a stream, and of sessions.
+	EntryID     string            `json:"entry_id"`
+	XAddOptions []string          `json:"xadd_options"`
+	FieldOrder  []string          `json:"field_order"`
+	Fields      map[string]string `json:"fields"`
+	MsgpackHex  string            `json:"msgpack_hex"`
+	SetOptions  []string          `json:"set_options"`
+
+	file string
 }
 
 func readVectors(t testing.TB, file string) []vector {
@@ -52,6 +72,9 @@ func readVectors(t testing.TB, file string) []vector {
 	var vs []vector
 	if err := d.Decode(&vs); err != nil {
 		t.Fatalf("%s: %v", file, err)
+	}
+	for i := range vs {
+		vs[i].file = file
 	}
 	return vs
 }
