@@ -102,8 +102,12 @@ func (a *Adapter) Open(namespace string, self cluster.NodeID, r cluster.Receiver
 	if r != nil {
 		l.group, l.refused = a.sub.add(l, l.dialect.topics(), l.dialect.counted())
 	}
-	if l.refused == nil {
-		a.links[l] = struct{}{}
+	if l.refused != nil {
+		return l
+	}
+	a.links[l] = struct{}{}
+	if r != nil && a.opts.Routing != Static {
+		return roomLink{l}
 	}
 	return l
 }
@@ -118,7 +122,7 @@ func (a *Adapter) forget(l *link) {
 func (a *Adapter) Stats() Stats {
 	s := a.report.stats()
 	s.Queued, s.QueuedBytes = a.pub.queued()
-	s.Nodes = a.sub.counted()
+	a.sub.stats(&s)
 	return s
 }
 

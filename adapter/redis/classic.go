@@ -11,6 +11,7 @@ import (
 type classic struct {
 	names     channels
 	codec     codec
+	routing   Routing
 	shared    bool                   // answers go to the channel that all hear
 	inhabited func(room string) bool // has members here
 }
@@ -25,7 +26,8 @@ func newClassic(o *Options, namespace string, self cluster.NodeID, r cluster.Rec
 			namespace: namespace, self: self, extension: extension,
 			emitter: r == nil, limits: o.limits(),
 		},
-		shared: o.SharedAnswers,
+		routing: o.Routing,
+		shared:  o.SharedAnswers,
 	}
 	if r != nil {
 		c.inhabited = r.HasRoom
@@ -33,10 +35,27 @@ func newClassic(o *Options, namespace string, self cluster.NodeID, r cluster.Rec
 	return c
 }
 
-// topics begins with the pattern and ends with the request channel, so that a
-// node which is counted as a member hears broadcasts.
+// topics ends with the request channel, so that a node which is counted as a
+// member hears broadcasts.
 func (c *classic) topics() []topic {
-	return []topic{{c.names.pattern, true}, {c.names.own, false}, {c.names.response, false}, {c.names.request, false}}
+	rest := []topic{{c.names.own, false}, {c.names.response, false}, {c.names.request, false}}
+	switch c.routing {
+	case Dynamic:
+		return append([]topic{{c.names.private, true}, {c.names.broadcast, false}}, rest...)
+	case DynamicPrivate:
+		return append([]topic{{c.names.broadcast, false}}, rest...)
+	default:
+		return append([]topic{{c.names.pattern, true}}, rest...)
+	}
+}
+
+// roomTopic leaves to the pattern all that it matches: what is both matched and
+// subscribed to would arrive twice. A ? of a pattern is one byte.
+func (c *classic) roomTopic(room string) (topic, bool) {
+	if c.routing == DynamicPrivate || c.routing == Dynamic && len(room) != socketIDLen {
+		return topic{c.names.roomChannel(room), false}, true
+	}
+	return topic{}, false
 }
 
 func (c *classic) counted() string { return c.names.request }

@@ -29,10 +29,12 @@ func open(t *testing.T, addr string, o redisadapter.Options) *redisadapter.Adapt
 // Proves T-109, J-73, J-76.
 func TestClassicConformance(t *testing.T) {
 	for name, o := range map[string]redisadapter.Options{
-		"Extension":     {},
-		"NoExtension":   {NoExtension: true},
-		"SharedAnswers": {SharedAnswers: true},
-		"Prefix":        {Prefix: "my:prefix*[", NoExtension: true, SharedAnswers: true},
+		"Extension":      {},
+		"NoExtension":    {NoExtension: true},
+		"SharedAnswers":  {SharedAnswers: true},
+		"Dynamic":        {Routing: redisadapter.Dynamic},
+		"DynamicPrivate": {Routing: redisadapter.DynamicPrivate, Prefix: "my:prefix*["},
+		"Prefix":         {Prefix: "my:prefix*[", NoExtension: true, SharedAnswers: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			clustertest.Run(t, func(t *testing.T) clustertest.Bus {

@@ -16,6 +16,10 @@ type Options struct {
 	// Mode is how Redis is used. All members need the same. Default Classic.
 	Mode Mode
 
+	// Routing is which messages Redis is asked for: all, or those to rooms with
+	// members on this node. Default: what the JavaScript adapter does by default.
+	Routing Routing
+
 	// Prefix begins every channel name, as the JavaScript option "key" does.
 	// All members need the same. Default "socket.io".
 	Prefix string
@@ -115,6 +119,16 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.Mode != Classic {
 		errs = append(errs, fmt.Errorf("mode %v is not available yet", o.Mode))
+	}
+	switch {
+	case o.Routing > DynamicPrivate:
+		errs = append(errs, fmt.Errorf("there is no %v", o.Routing))
+	case o.Routing == DefaultRouting && o.Mode == Sharded:
+		o.Routing = Dynamic
+	case o.Routing == DefaultRouting:
+		o.Routing = Static
+	case o.Routing != Static && o.Mode == Streams:
+		errs = append(errs, fmt.Errorf("routing is %v, which streams do not have", o.Routing))
 	}
 	if o.Prefix == "" {
 		o.Prefix = defaultPrefix

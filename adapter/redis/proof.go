@@ -12,7 +12,7 @@ var errResubscribed = errors.New("redis: the subscribing connection was replaced
 
 func (s *subscriber) confirmed(t topic) {
 	s.mu.Lock()
-	sub := s.byTopic[t]
+	sub := s.topics[t]
 	replaced := sub != nil && sub.confirmed
 	s.mu.Unlock()
 	if replaced {
@@ -22,7 +22,7 @@ func (s *subscriber) confirmed(t topic) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.heard = time.Now()
-	if sub := s.byTopic[t]; sub != nil {
+	if sub := s.topics[t]; sub != nil {
 		sub.confirmed = true
 	}
 	if !s.connected {
@@ -37,7 +37,7 @@ func (s *subscriber) forgotten(t topic) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.heard = time.Now()
-	if sub := s.byTopic[t]; sub != nil {
+	if sub := s.topics[t]; sub != nil {
 		sub.confirmed = false
 	}
 }
@@ -56,16 +56,20 @@ func (s *subscriber) broke(err error) {
 	}
 	s.valid = s.fence + 1
 	s.asked = time.Time{}
-	for _, sub := range s.byTopic {
-		sub.confirmed = false
+	s.unproven = s.unproven[:0]
+	for _, sub := range s.topics {
+		sub.confirmed, sub.stands = false, false
+		if sub.sent {
+			s.unproven = append(s.unproven, sub)
+		}
 	}
-	for g := range s.groups {
-		if g.stands {
-			g.stands = false
+	for _, g := range s.groups {
+		if _, waits := s.waiting[g]; !waits {
+			s.waiting[g] = struct{}{}
 			g.ready = make(chan struct{})
 		}
 	}
-	s.release(math.MaxUint64) // a new connection does not have what was to leave
+	s.left(math.MaxUint64) // a new connection does not have what was to leave
 	s.mu.Unlock()
 	s.report.trouble("subscriptions are lost", err)
 }
@@ -93,7 +97,7 @@ func (s *subscriber) pong(payload string) {
 		s.reopen(lost, brokenAt)
 	}
 	standing := s.proven(fence)
-	s.release(fence)
+	s.left(fence)
 	s.mu.Unlock()
 	if lost {
 		s.report.resubscribed.Add(1)
@@ -104,31 +108,42 @@ func (s *subscriber) pong(payload string) {
 	}
 }
 
-// proven marks the groups that the fence proves and returns how to tell them.
+// proven marks what the fence proves, and returns how to tell the groups that
+// stand now. What Redis did not confirm, maybe for an ACL, is asked for again.
 func (s *subscriber) proven(fence uint64) (standing []func()) {
-	for g := range s.groups {
-		if g.stands || g.from == 0 || g.from > fence {
-			continue
+	s.unproven = slices.DeleteFunc(s.unproven, func(sub *subscription) bool {
+		switch {
+		case !sub.sent: // unsubscribed since
+			return true
+		case sub.from > fence:
+			return false
+		case sub.confirmed:
+			sub.stand()
+			return true
 		}
-		refused := false
-		for _, sub := range g.subs {
-			if !sub.confirmed { // Redis said no, maybe by an ACL: ask again later
-				sub.sent, refused = false, true
-			}
+		s.unsend(sub)
+		if sub.refusals++; sub.refusals == 1 {
+			s.enqueue(sub)
+		} else {
+			s.denied[sub] = struct{}{}
 		}
-		if refused {
+		return true
+	})
+	for g := range s.waiting {
+		if !g.stands() {
 			continue
 		}
 		resumed := g.stood
-		g.stands, g.stood = true, true
+		g.stood = true
+		delete(s.waiting, g)
 		close(g.ready)
 		standing = append(standing, func() { g.listener.subscribed(resumed) })
 	}
 	return standing
 }
 
-// release tells the groups that have left, as the fence proves.
-func (s *subscriber) release(fence uint64) {
+// left tells the groups that have left, as the fence proves.
+func (s *subscriber) left(fence uint64) {
 	s.leaving = slices.DeleteFunc(s.leaving, func(g *group) bool {
 		left := g.from <= fence
 		if left {

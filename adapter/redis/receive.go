@@ -1,6 +1,7 @@
 package redisadapter
 
 import (
+	queue "container/list"
 	"context"
 	"errors"
 	"fmt"
@@ -45,62 +46,44 @@ type subscriber struct {
 
 	interval  time.Duration  // of signs of life
 	deafAfter time.Duration  // how long the connection may be silent then
+	linger    time.Duration  // how long a room's subscription outlives its last member
 	queries   sync.WaitGroup // commands that are under way
 
 	mu        sync.Mutex // guards the following
 	pubsub    *redis.PubSub
-	byTopic   map[topic]*subscription
-	groups    map[*group]struct{}
-	removed   []*group      // to be unsubscribed
-	leaving   []*group      // the commands for that are written
-	fence     uint64        // the last that was written
-	valid     uint64        // earlier ones are worthless
-	asked     time.Time     // when the oldest unanswered fence was written
-	heard     time.Time     // when anything came in
-	connected bool          // something came in since the connection broke
-	cause     error         // why there is no connection, if that is known
-	brokenAt  time.Time     // zero: the connection stands
-	mended    chan struct{} // closed when it does
-	gate      chan struct{} // closed when publishing makes sense again; nil: it does
-	stoodAt   time.Time     // when the connection stood for the first time
-	settleAt  time.Time     // when to open the gate if no node is known to be missing
-	settleBy  time.Time     // when to open it in any case; zero: nobody is awaited
-	nodes     int64         // how many there were when they were counted last
-}
-
-// topic is a channel or a pattern.
-type topic struct {
-	name    string
-	pattern bool
-}
-
-// subscription is what is known about a topic.
-type subscription struct {
-	topic
-	group     *group
-	sent      bool // go-redis knows of it
-	confirmed bool // by Redis, since the connection broke
-}
-
-// group is what one link is subscribed to. All fields are guarded by the
-// subscriber's mu.
-type group struct {
-	listener listener
-	counted  string // the channel whose subscribers are the nodes
-	subs     []*subscription
-	from     uint64        // fences from here on prove what was written for it; 0: nothing was
-	stands   bool          // ready is closed
-	stood    bool          // it did before
-	ready    chan struct{} // closed while all subscriptions stand
-	gone     chan struct{} // closed when nothing of it is subscribed any more
+	groups    map[string]*group   // by counted channel
+	waiting   map[*group]struct{} // of these, those that do not stand
+	removed   []*group            // to be unsubscribed
+	leaving   []*group            // the commands for that are written
+	topics    map[topic]*subscription
+	todo      []*subscription            // may differ from what was written
+	stale     []topic                    // to be unsubscribed, and not in topics any more
+	unproven  []*subscription            // written, and no fence has come back since
+	denied    map[*subscription]struct{} // to be asked for again, but not at once
+	lingering queue.List                 // of *subscription, by until
+	bytes     int                        // what all topics that are written cost
+	fence     uint64                     // the last that was written
+	valid     uint64                     // earlier ones are worthless
+	asked     time.Time                  // when the oldest unanswered fence was written
+	heard     time.Time                  // when anything came in
+	connected bool                       // something came in since the connection broke
+	cause     error                      // why there is no connection, if that is known
+	brokenAt  time.Time                  // zero: the connection stands
+	mended    chan struct{}              // closed when it does
+	gate      chan struct{}              // closed when publishing makes sense again; nil: it does
+	stoodAt   time.Time                  // when the connection stood for the first time
+	settleAt  time.Time                  // when to open the gate if no node is known to be missing
+	settleBy  time.Time                  // when to open it in any case; zero: nobody is awaited
+	nodes     int64                      // how many there were when they were counted last
 }
 
 func newSubscriber(client redis.UniversalClient, sharded bool, r *reporter) *subscriber {
 	s := &subscriber{
 		client: client, sharded: sharded, report: r, kick: make(chan struct{}, 1),
-		byTopic: make(map[topic]*subscription), groups: make(map[*group]struct{}),
+		groups: make(map[string]*group), waiting: make(map[*group]struct{}), topics: make(map[topic]*subscription),
+		denied:   make(map[*subscription]struct{}),
 		brokenAt: time.Now(), mended: make(chan struct{}), gate: make(chan struct{}),
-		interval: healthInterval, deafAfter: deafAfter,
+		interval: healthInterval, deafAfter: deafAfter, linger: lingerTime,
 	}
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	return s
@@ -108,20 +91,22 @@ func newSubscriber(client redis.UniversalClient, sharded bool, r *reporter) *sub
 
 // add subscribes to the topics of a namespace, and returns at once.
 func (s *subscriber) add(l listener, topics []topic, counted string) (*group, error) {
-	g := &group{listener: l, counted: counted, ready: make(chan struct{}), gone: make(chan struct{})}
+	g := &group{
+		listener: l, counted: counted, rooms: make(map[*subscription]int),
+		ready: make(chan struct{}), gone: make(chan struct{}),
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, t := range topics {
-		if s.byTopic[t] != nil {
-			return nil, errTaken
-		}
+	if s.groups[counted] != nil {
+		return nil, errTaken
 	}
 	for _, t := range topics {
-		sub := &subscription{topic: t, group: g}
-		s.byTopic[t] = sub
-		g.subs = append(g.subs, sub)
+		sub := s.use(g, t)
+		sub.fixed = true
+		g.fixed = append(g.fixed, sub)
 	}
-	s.groups[g] = struct{}{}
+	s.groups[counted] = g
+	s.waiting[g] = struct{}{}
 	s.start.Do(func() {
 		s.pubsub = s.client.Subscribe(s.ctx)
 		s.wg.Add(2)
@@ -137,10 +122,16 @@ func (s *subscriber) add(l listener, topics []topic, counted string) (*group, er
 func (s *subscriber) remove(g *group) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, sub := range g.subs {
-		delete(s.byTopic, sub.topic)
+	for sub := range g.rooms {
+		s.release(sub, g)
 	}
-	delete(s.groups, g)
+	for _, sub := range g.fixed {
+		s.release(sub, g)
+	}
+	g.rooms = nil
+	s.endLingering(g)
+	delete(s.groups, g.counted)
+	delete(s.waiting, g)
 	s.removed = append(s.removed, g)
 	if len(s.groups) == 0 && s.gate != nil {
 		close(s.gate) // nobody's subscriptions are waited for
@@ -226,7 +217,7 @@ func (s *subscriber) close() {
 	defer s.mu.Unlock()
 	s.leaving = append(s.leaving, s.removed...)
 	s.removed = nil
-	s.release(math.MaxUint64)
+	s.left(math.MaxUint64)
 }
 
 func (s *subscriber) current() *redis.PubSub {
@@ -306,9 +297,12 @@ func (s *subscriber) message(m *redis.Message) {
 	}
 	s.mu.Lock()
 	s.heard = time.Now()
-	sub := s.byTopic[t]
+	var users []*group
+	if sub := s.topics[t]; sub != nil {
+		users = sub.users
+	}
 	s.mu.Unlock()
-	if sub != nil {
-		sub.group.listener.hear(m.Channel, m.Payload)
+	for _, g := range users {
+		g.listener.hear(m.Channel, m.Payload)
 	}
 }

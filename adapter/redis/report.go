@@ -13,6 +13,9 @@ type Stats struct {
 	Received     uint64 // messages from Redis, own ones included
 	Resubscribed uint64 // how often subscriptions came back after they had been lost
 	Nodes        int    // of the cluster, this one included, when they were counted last
+	Topics       int    // channels and patterns that are subscribed to, or are to be
+	Lingering    int    // of these, channels of rooms that have lost their last member
+	Unheard      int    // of these, what Redis refuses, or there are too many of
 	Queued       int    // messages that wait to be published
 	QueuedBytes  int
 	Dropped      map[DropReason]uint64

@@ -68,10 +68,11 @@ func (s *subscriber) settling() bool {
 	return !s.settleBy.IsZero()
 }
 
-func (s *subscriber) counted() int {
+func (s *subscriber) stats(st *Stats) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return int(s.nodes)
+	st.Nodes = int(s.nodes)
+	st.Topics, st.Lingering, st.Unheard = len(s.topics), s.lingering.Len(), len(s.denied)
 }
 
 // count counts the nodes and returns when to do so again: often while they are
@@ -79,9 +80,9 @@ func (s *subscriber) counted() int {
 func (s *subscriber) count(last time.Duration) (next time.Duration) {
 	s.mu.Lock()
 	channel := ""
-	for g := range s.groups { // always the same one, as long as it is there
-		if channel == "" || g.counted < channel {
-			channel = g.counted
+	for counted := range s.groups { // always the same one, as long as it is there
+		if channel == "" || counted < channel {
+			channel = counted
 		}
 	}
 	standing := s.brokenAt.IsZero()

@@ -55,12 +55,14 @@ type Receiver interface {
 	Subscribed(resumed bool)
 }
 
-// RoomWatcher is implemented by links that subscribe room by room.
+// RoomWatcher is implemented by links that subscribe room by room. Its methods
+// note what is wanted and return at once; they may be called under locks.
 type RoomWatcher interface {
-	// WatchRoom asks for the room's messages; ready is closed once nothing
-	// published afterwards can be missed.
+	// WatchRoom asks for the room's messages, which may be a socket's id; ready
+	// is closed once nothing published afterwards can be missed, as far as the
+	// link is Ready. nil means that there is nothing to wait for.
 	WatchRoom(room string) (ready <-chan struct{})
-	// UnwatchRoom says that the room has no local member any more.
+	// UnwatchRoom takes one call of WatchRoom back.
 	UnwatchRoom(room string)
 }
 

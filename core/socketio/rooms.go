@@ -13,7 +13,7 @@ import (
 // holds connected sockets only. Each socket's own id is a room without an
 // entry: it is found through byID.
 type rooms struct {
-	mu     sync.RWMutex // guards the following, and every Socket's in and at
+	mu     sync.RWMutex // guards the following, and every Socket's in, at and heard
 	byID   map[string]*Socket
 	byName map[string]*room
 	all    room
@@ -21,8 +21,8 @@ type rooms struct {
 
 	// position is the journal's; nil without recovery.
 	position func() uint64
-	// watch and unwatch follow which rooms have members here; either both are
-	// nil or neither. They only note what is wanted and so run under mu.
+	// watch and unwatch follow which rooms have members here, sockets' ids
+	// included; either both are nil or neither. They only note what is wanted and so run under mu.
 	watch   func(room string) (ready <-chan struct{})
 	unwatch func(room string)
 
@@ -105,6 +105,9 @@ func (r *rooms) insert(s *Socket, names []string) (created []string, err error) 
 	}
 	r.byID[s.id] = s
 	s.at = r.all.add(s)
+	if r.watch != nil {
+		s.heard = r.watch(s.id)
+	}
 	return r.join(s, names), nil
 }
 
@@ -125,6 +128,9 @@ func (r *rooms) delete(s *Socket) (left, gone []string) {
 		return nil, nil
 	}
 	delete(r.byID, s.id)
+	if r.unwatch != nil {
+		r.unwatch(s.id)
+	}
 	if moved := r.all.remove(s.at); moved != nil {
 		moved.at = s.at
 	}
@@ -273,6 +279,9 @@ func (r *rooms) Watched(names []string) (ready []<-chan struct{}) {
 	for _, name := range names {
 		if rm := r.byName[name]; rm != nil && rm.ready != nil {
 			ready = append(ready, rm.ready)
+		}
+		if s := r.byID[name]; s != nil && s.heard != nil {
+			ready = append(ready, s.heard)
 		}
 	}
 	return ready

@@ -317,7 +317,10 @@ func TestJoinWaitReturnsWhenNothingIsMissedAnyMore(t *testing.T) {
 		srv := siotest.NewServer(t, socketio.Config{Adapter: w})
 		a, b := srv.Dial(), srv.Dial()
 		s, other := socketOf(t, srv, a), socketOf(t, srv, b)
-		joined := make(chan error, 2)
+		// Ids are rooms, too, and heard when they are waited for.
+		w.log.expect(t, "watch "+s.ID(), "watch "+other.ID())
+		joined := make(chan error, 3)
+		go func() { joined <- s.JoinWait(t.Context(), s.ID()) }()
 		go func() { joined <- s.JoinWait(t.Context(), "r") }()
 		synctest.Wait()
 		w.log.expect(t, "watch r")
@@ -334,7 +337,7 @@ func TestJoinWaitReturnsWhenNothingIsMissedAnyMore(t *testing.T) {
 			t.Error("a second JoinWait returned before the room was heard")
 		}
 		close(w.ready)
-		for range 2 {
+		for range 3 {
 			if err := <-joined; err != nil {
 				t.Errorf("JoinWait = %v", err)
 			}
@@ -343,5 +346,8 @@ func TestJoinWaitReturnsWhenNothingIsMissedAnyMore(t *testing.T) {
 		w.log.expect(t)
 		other.LeaveAll()
 		w.log.expect(t, "unwatch r")
+		s.Disconnect()
+		synctest.Wait()
+		w.log.expect(t, "unwatch "+s.ID())
 	})
 }

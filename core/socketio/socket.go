@@ -35,9 +35,10 @@ type Socket struct {
 	admitted  bool                     // connect has let it in; belongs to queue
 
 	// Guarded by ns.rooms.
-	in   []membership
-	at   int
-	mark uint64
+	in    []membership
+	at    int
+	mark  uint64
+	heard <-chan struct{} // closed when what others send to its id arrives; nil: nothing to wait for
 
 	mu        sync.Mutex // guards the following, and changes of state
 	auth      parser.Payload

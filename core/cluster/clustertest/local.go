@@ -3,6 +3,7 @@ package clustertest
 import (
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/dunlin-io/dunlin/core/cluster"
 	"github.com/dunlin-io/dunlin/core/parser"
@@ -28,6 +29,11 @@ type local struct {
 	// serve answers server-side events. Set before use.
 	serve func(name, arg string) (reply string, ok bool)
 
+	// watch and unwatch are those of a link that subscribes room by room. Set
+	// before use.
+	watch   func(room string) (ready <-chan struct{})
+	unwatch func(room string)
+
 	events chan event
 
 	mu      sync.Mutex // guards the following
@@ -35,19 +41,48 @@ type local struct {
 }
 
 func newLocal() *local {
-	return &local{events: make(chan event, 10_000), sockets: make(map[string]map[string]bool)}
+	return &local{
+		events: make(chan event, 10_000), sockets: make(map[string]map[string]bool),
+		watch: func(string) <-chan struct{} { return nil }, unwatch: func(string) {},
+	}
 }
 
 var _ cluster.Local = (*local)(nil)
 
+// add adds a socket with its rooms and waits until they are heard.
 func (l *local) add(id string, rooms ...string) {
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	in := map[string]bool{id: true}
-	for _, r := range rooms {
-		in[r] = true
+	l.sockets[id] = make(map[string]bool)
+	var waits []<-chan struct{}
+	for _, r := range append(rooms, id) {
+		if ready := l.enter(id, r); ready != nil {
+			waits = append(waits, ready)
+		}
 	}
-	l.sockets[id] = in
+	l.mu.Unlock()
+	for _, ready := range waits {
+		select {
+		case <-ready:
+		case <-time.After(patience): // what is missed then fails the test
+		}
+	}
+}
+
+// enter is called with mu.
+func (l *local) enter(id, room string) (ready <-chan struct{}) {
+	if l.sockets[id][room] {
+		return nil
+	}
+	l.sockets[id][room] = true
+	return l.watch(room)
+}
+
+// exit is called with mu.
+func (l *local) exit(id, room string) {
+	if l.sockets[id][room] {
+		delete(l.sockets[id], room)
+		l.unwatch(room)
+	}
 }
 
 func (l *local) rooms(id string) []string {
@@ -117,7 +152,7 @@ func (l *local) Join(t *cluster.Target, rooms []string) int {
 	l.mu.Lock()
 	for _, id := range ids {
 		for _, r := range rooms {
-			l.sockets[id][r] = true
+			l.enter(id, r)
 		}
 	}
 	l.mu.Unlock()
@@ -130,7 +165,7 @@ func (l *local) Leave(t *cluster.Target, rooms []string) int {
 	l.mu.Lock()
 	for _, id := range ids {
 		for _, r := range rooms {
-			delete(l.sockets[id], r)
+			l.exit(id, r)
 		}
 	}
 	l.mu.Unlock()
@@ -142,6 +177,9 @@ func (l *local) Disconnect(t *cluster.Target, closeConn bool) int {
 	ids := l.match(t)
 	l.mu.Lock()
 	for _, id := range ids {
+		for r := range l.sockets[id] {
+			l.exit(id, r)
+		}
 		delete(l.sockets, id)
 	}
 	l.mu.Unlock()

@@ -75,6 +75,9 @@ func open(t *testing.T, a cluster.Adapter, namespace, id string) *node {
 	n.Member = cluster.Open(a, cluster.MemberConfig{
 		Namespace: namespace, Self: n.id, Local: n.local, RequestTimeout: patience,
 	})
+	if n.WatchesRooms() {
+		n.watch, n.unwatch = n.WatchRoom, n.UnwatchRoom
+	}
 	t.Cleanup(func() {
 		if err := n.Member.Close(); err != nil {
 			t.Errorf("Close() of %s: %v", id, err)

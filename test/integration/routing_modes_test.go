@@ -1,0 +1,25 @@
+package integration_test
+
+import (
+	"fmt"
+	"sync/atomic"
+	"testing"
+
+	redisadapter "github.com/dunlin-io/dunlin/adapter/redis"
+	"github.com/dunlin-io/dunlin/core/cluster"
+	"github.com/dunlin-io/dunlin/core/cluster/clustertest"
+)
+
+// Proves T-89, T-109.
+func TestClassicRoutingConformance(t *testing.T) {
+	r := startRedis(t)
+	var bus atomic.Int64
+	for _, routing := range []redisadapter.Routing{redisadapter.Dynamic, redisadapter.DynamicPrivate} {
+		t.Run(routing.String(), func(t *testing.T) {
+			clustertest.Run(t, func(t *testing.T) clustertest.Bus {
+				o := redisadapter.Options{Routing: routing, Prefix: fmt.Sprintf("bus%d", bus.Add(1))}
+				return func() cluster.Adapter { return openAdapter(t, r, o) }
+			})
+		})
+	}
+}
