@@ -94,7 +94,8 @@ func (l *link) post(s *sender, m cluster.Message, d time.Duration) {
 	l.hub.faults.counts.delayed.Add(1)
 	q := &l.late
 	if len(q.queue) >= maxQueue {
-		l.hub.countLost()
+		l.dropped(&m)
+		l.reading.gap = l.reading.gap || m.Offset != ""
 		return
 	}
 	at := time.Now().Add(max(d, 0))

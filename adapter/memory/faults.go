@@ -99,6 +99,7 @@ func (h *Hub) Resume(node cluster.NodeID) {
 		return
 	}
 	for _, l := range h.linksOf(node) {
+		l.catchUp()
 		l.mu.Lock()
 		l.put(arrival{resumed: true})
 		l.mu.Unlock()
@@ -205,12 +206,26 @@ func (f *faults) rule(from, to cluster.NodeID) (r *rule, ok bool) {
 		f.counts.cut.Add(1)
 		return nil, false
 	}
+	return f.find(from, to), true
+}
+
+// said is rule where neither partitions nor interruptions count.
+func (f *faults) said(from, to cluster.NodeID) *rule {
+	if !f.active.Load() {
+		return nil
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.find(from, to)
+}
+
+func (f *faults) find(from, to cluster.NodeID) *rule {
 	for _, w := range []way{{from, to}, {from, ""}, {"", to}, {"", ""}} {
 		if r := f.rules[w]; r != nil {
-			return r, true
+			return r
 		}
 	}
-	return nil, true
+	return nil
 }
 
 func (f *faults) loseNext(r *rule) bool {

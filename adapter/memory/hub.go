@@ -19,6 +19,7 @@ const maxQueue = 100_000
 // cluster.Adapter: give the same Hub to each server. Safe for concurrent use.
 type Hub struct {
 	faults faults
+	log    *log // nil: nothing is recorded
 
 	mu    sync.Mutex // guards the following
 	links map[string][]*link
@@ -47,12 +48,24 @@ func (h *Hub) Open(namespace string, self cluster.NodeID, r cluster.Receiver) cl
 	if r == nil {
 		return l
 	}
-	h.mu.Lock()
-	// A new slice each time: publishers walk the old one without the lock.
-	h.links[namespace] = append(slices.Clone(h.links[namespace]), l)
-	h.mu.Unlock()
+	h.enter(l)
 	r.Subscribed(false)
+	if h.log != nil {
+		return logLink{l}
+	}
 	return l
+}
+
+func (h *Hub) enter(l *link) {
+	if h.log != nil {
+		h.log.mu.Lock() // nothing is recorded between the position and the first message
+		defer h.log.mu.Unlock()
+		l.reading.put, l.reading.passed = h.log.last, h.log.last.offset()
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	// A new slice each time: publishers walk the old one without the lock.
+	h.links[l.namespace] = append(slices.Clone(h.links[l.namespace]), l)
 }
 
 func (h *Hub) others(l *link) []*link {
@@ -89,6 +102,7 @@ type link struct {
 	mu      sync.Mutex // guards the following
 	queue   []arrival
 	late    late
+	reading reading
 	running bool
 	closed  bool
 	idle    sync.Cond // running became false
@@ -98,6 +112,7 @@ type link struct {
 type arrival struct {
 	message cluster.Message
 	resumed bool // instead: the link hears the others again
+	gap     bool // what the log held before it is missing
 }
 
 func (l *link) Ready(ctx context.Context) error {
@@ -112,6 +127,10 @@ func (l *link) Publish(m cluster.Message) error {
 		return cluster.ErrClosed
 	}
 	m.ReplyTo = cluster.ReplyTo(l.self)
+	if l.hub.log != nil && recorded(&m) {
+		l.publish(m)
+		return nil
+	}
 	for _, o := range l.hub.others(l) {
 		if o != l {
 			l.hub.carry(l, o, m)
@@ -174,8 +193,13 @@ func (l *link) put(a arrival) {
 		return
 	}
 	if len(l.queue) >= maxQueue {
+		first := l.queue[0]
 		l.queue = l.queue[1:]
-		l.hub.countLost()
+		l.dropped(&first.message)
+		l.queue[0].gap = l.queue[0].gap || first.gap || first.message.Offset != ""
+	}
+	if a.message.Offset != "" {
+		a.gap, l.reading.gap = l.reading.gap, false
 	}
 	l.queue = append(l.queue, a)
 	if !l.running {
@@ -196,11 +220,22 @@ func (l *link) drain() {
 			if l.isClosed() {
 				break
 			}
+			if batch[i].gap {
+				l.mu.Lock()
+				l.reading.restarts++
+				l.mu.Unlock()
+			}
 			if batch[i].resumed {
 				l.receiver.Subscribed(true)
 				continue
 			}
 			l.receiver.Receive(batch[i].message)
+			if o := batch[i].message.Offset; o != "" {
+				l.mu.Lock()
+				l.reading.due--
+				l.reading.passed = o
+				l.mu.Unlock()
+			}
 		}
 		l.mu.Lock()
 	}
