@@ -3,6 +3,7 @@ package socketio_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -321,10 +322,22 @@ func TestTypedHandlersAnswerResultsAndErrors(t *testing.T) {
 		c.Expect("got", "x", 2)
 		c.EmitWithAck("three", 1, 2, []byte{3}).Expect()
 		c.Expect("got", 1, 2, []byte{3})
+		socketio.Handle2(srv, "sum", func(_ context.Context, _ *socketio.Socket, a, b int) (int, error) { return a + b, nil })
+		socketio.Handle3(srv, "join", func(_ context.Context, s *socketio.Socket, a string, b int, c []byte) (string, error) {
+			if len(c) == 0 {
+				return "half done", &socketio.RemoteError{Code: "E_EMPTY", Message: a}
+			}
+			return fmt.Sprint(a, b, c), nil
+		})
+		c.EmitWithAck("sum", 40, 2).Expect(42)
+		c.EmitWithAck("join", "a", 1, []byte{2}).Expect("a1 [2]")
+		c.EmitWithAck("join", "a", 1, []byte{}).Expect(failed("E_EMPTY", "a"))
 		c.Emit("two", "missing")
+		c.Emit("sum", 40)
+		c.Emit("join", "a", 1)
 		c.ExpectNothing(time.Second)
 		synctest.Wait()
-		if len(told) != 4 {
+		if len(told) != 7 {
 			t.Errorf("OnEventError was told %v", told)
 		}
 	})

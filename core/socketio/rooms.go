@@ -249,6 +249,13 @@ func (r *rooms) Of(s *Socket) []string {
 	return names
 }
 
+// In reports whether the socket is in the room.
+func (r *rooms) In(s *Socket, name string) bool {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.byID[s.id] == s && (name == s.id || s.place(r.byName[name]) >= 0)
+}
+
 // Since returns since when a socket has been in its rooms, its own id not
 // counted.
 func (r *rooms) Since(s *Socket) map[string]uint64 {

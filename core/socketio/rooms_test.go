@@ -25,7 +25,15 @@ func TestSocketsStayInTheRoomOfTheirId(t *testing.T) {
 		if got, want := s.Rooms(), []string{s.ID(), "a", "b"}; !slices.Equal(got, want) {
 			t.Errorf("Rooms() = %q, want %q", got, want)
 		}
+		for room, want := range map[string]bool{s.ID(): true, "a": true, "b": true, "c": false, "": false} {
+			if got := s.InRoom(room); got != want {
+				t.Errorf("InRoom(%q) = %t", room, got)
+			}
+		}
 		s.Leave("b", s.ID(), "never joined")
+		if s.InRoom("b") || !s.InRoom("a") || !s.InRoom(s.ID()) {
+			t.Errorf("Rooms() = %q, and InRoom disagrees", s.Rooms())
+		}
 		if got, want := s.Rooms(), []string{s.ID(), "a"}; !slices.Equal(got, want) {
 			t.Errorf("Rooms() = %q, want %q", got, want)
 		}
@@ -43,6 +51,9 @@ func TestSocketsStayInTheRoomOfTheirId(t *testing.T) {
 		pass(time.Second)
 		if got := s.Rooms(); len(got) != 0 {
 			t.Errorf("Rooms() of a socket that has left = %q", got)
+		}
+		if s.InRoom("a") || s.InRoom(s.ID()) {
+			t.Error("a socket that has left is in a room")
 		}
 		if names, err := srv.Rooms(t.Context()); len(names) != 0 || err != nil {
 			t.Errorf("Rooms of the server = %q, %v", names, err)

@@ -127,6 +127,15 @@ func (s *Socket) Rooms() []string {
 	return s.ns.rooms.Of(s)
 }
 
+// InRoom reports whether the room is one of Rooms.
+func (s *Socket) InRoom(room string) bool {
+	switch s.state.Load() {
+	case statePending, stateClosed:
+		return slices.Contains(s.Rooms(), room)
+	}
+	return s.ns.rooms.In(s, room)
+}
+
 // Join adds the socket to rooms, on this node at once. A socket that has left
 // joins nothing. Rooms beyond Limits.Rooms are refused and logged.
 func (s *Socket) Join(rooms ...string) { _ = s.join(rooms) }

@@ -34,57 +34,88 @@ func (e *RemoteError) Error() string { return e.Code + ": " + e.Message }
 // bad argument with code "bad_payload", anything else as "internal" without
 // its text. Without an error the acknowledgement is empty.
 func On[T any](l Listener, event string, fn func(ctx context.Context, s *Socket, v T) error) (off func()) {
-	return l.On(event, func(ev *Event) {
+	return handle(l, event, func(ev *Event) ([]any, error) {
 		var v T
-		err := scan(ev, &v)
-		if err == nil {
-			err = fn(ev.Context(), ev.Socket, v)
+		if err := scan(ev, &v); err != nil {
+			return nil, err
 		}
-		ev.settle(err)
+		return nil, fn(ev.Context(), ev.Socket, v)
 	})
 }
 
 // On2 is On for events with two arguments.
 func On2[A, B any](l Listener, event string, fn func(ctx context.Context, s *Socket, a A, b B) error) (off func()) {
-	return l.On(event, func(ev *Event) {
+	return handle(l, event, func(ev *Event) ([]any, error) {
 		var a A
 		var b B
-		err := scan(ev, &a, &b)
-		if err == nil {
-			err = fn(ev.Context(), ev.Socket, a, b)
+		if err := scan(ev, &a, &b); err != nil {
+			return nil, err
 		}
-		ev.settle(err)
+		return nil, fn(ev.Context(), ev.Socket, a, b)
 	})
 }
 
 // On3 is On for events with three arguments.
 func On3[A, B, C any](l Listener, event string, fn func(ctx context.Context, s *Socket, a A, b B, c C) error) (off func()) {
-	return l.On(event, func(ev *Event) {
+	return handle(l, event, func(ev *Event) ([]any, error) {
 		var a A
 		var b B
 		var c C
-		err := scan(ev, &a, &b, &c)
-		if err == nil {
-			err = fn(ev.Context(), ev.Socket, a, b, c)
+		if err := scan(ev, &a, &b, &c); err != nil {
+			return nil, err
 		}
-		ev.settle(err)
+		return nil, fn(ev.Context(), ev.Socket, a, b, c)
 	})
 }
 
 // Handle registers a typed handler whose result is the acknowledgement. Errors
 // are treated as by On.
 func Handle[In, Out any](l Listener, event string, fn func(ctx context.Context, s *Socket, in In) (Out, error)) (off func()) {
-	return l.On(event, func(ev *Event) {
+	return handle(l, event, func(ev *Event) ([]any, error) {
 		var in In
-		err := scan(ev, &in)
-		if err == nil {
-			var out Out
-			if out, err = fn(ev.Context(), ev.Socket, in); err == nil {
-				ev.settle(nil, out)
-				return
-			}
+		if err := scan(ev, &in); err != nil {
+			return nil, err
 		}
-		ev.settle(err)
+		out, err := fn(ev.Context(), ev.Socket, in)
+		return []any{out}, err
+	})
+}
+
+// Handle2 is Handle for events with two arguments.
+func Handle2[A, B, Out any](l Listener, event string, fn func(ctx context.Context, s *Socket, a A, b B) (Out, error)) (off func()) {
+	return handle(l, event, func(ev *Event) ([]any, error) {
+		var a A
+		var b B
+		if err := scan(ev, &a, &b); err != nil {
+			return nil, err
+		}
+		out, err := fn(ev.Context(), ev.Socket, a, b)
+		return []any{out}, err
+	})
+}
+
+// Handle3 is Handle for events with three arguments.
+func Handle3[A, B, C, Out any](l Listener, event string,
+	fn func(ctx context.Context, s *Socket, a A, b B, c C) (Out, error),
+) (off func()) {
+	return handle(l, event, func(ev *Event) ([]any, error) {
+		var a A
+		var b B
+		var c C
+		if err := scan(ev, &a, &b, &c); err != nil {
+			return nil, err
+		}
+		out, err := fn(ev.Context(), ev.Socket, a, b, c)
+		return []any{out}, err
+	})
+}
+
+// handle registers what every typed handler comes down to: a function that
+// makes an event into an acknowledgement or an error.
+func handle(l Listener, event string, fn func(*Event) (result []any, err error)) (off func()) {
+	return l.On(event, func(ev *Event) {
+		result, err := fn(ev)
+		ev.settle(err, result...)
 	})
 }
 
