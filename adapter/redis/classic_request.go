@@ -260,7 +260,10 @@ func (r *jsonRequest) body(c *codec) (cluster.Body, error) {
 		p, err := r.Packet.decode(c)
 		return cluster.Broadcast{Target: t, Packet: p, RequestID: r.RequestID}, err
 	case typeLeaving:
-		if c.extension && r.X != nil {
+		if r.X != nil {
+			if !c.extension {
+				return nil, nil // of no interest
+			}
 			return cluster.Leaving{}, nil
 		}
 	}

@@ -201,6 +201,21 @@ func TestExtensionIsOffByOption(t *testing.T) {
 	}
 }
 
+func TestNodeWithoutTheExtensionTakesNoOffenceAtOneThatHasIt(t *testing.T) {
+	m := miniredis.RunT(t)
+	e := newEar()
+	join(t, open(t, m.Addr(), redisadapter.Options{
+		NoExtension: true,
+		OnDrop:      func(d redisadapter.Drop) { t.Errorf("dropped: %+v", d) },
+	}), "a", e)
+	b := join(t, open(t, m.Addr(), redisadapter.Options{}), "b", newEar())
+	publish(t, b, cluster.Leaving{})
+	publish(t, b, cluster.Rooms{RequestID: "r"})
+	if got, ok := e.next(t).Body.(cluster.Rooms); !ok || got.RequestID != "r" {
+		t.Errorf("heard %+v, want the request alone", got)
+	}
+}
+
 // Proves T-108.
 func TestEmitterWritesAsTheJavaScriptEmitter(t *testing.T) {
 	for _, o := range []redisadapter.Options{{}, {NoExtension: true}} {
