@@ -44,7 +44,8 @@ export function values({ cluster, origin, mode }) {
   test("may be missing from acknowledgements", async () => {
     for (const { socket } of crowd.all) socket.on("ask", (ack) => ack());
     const replies = await asking.op("emitWithAck", { event: "ask", timeoutMs: 10_000 });
-    assert.deepEqual(replies, crowd.all.map(() => null));
+    // With the reference's MessagePack parser it is undefined.
+    assert.deepEqual(replies.map((reply) => reply ?? null), crowd.all.map(() => null));
   });
 
   test("nest deeply", async () => {

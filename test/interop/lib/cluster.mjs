@@ -10,17 +10,18 @@ export class Cluster {
    * Starts one node per kind, all on one Redis.
    *
    * @param {("dunlin" | "node")[]} kinds
-   * @param {{mode?: "classic" | "sharded" | "streams", env?: Record<string, string>, expected?: RegExp, client?: object}} options
-   *     env is for all nodes, expected matches what they may log, client is for the clients that the cluster keeps
+   * @param {{mode?: "classic" | "sharded" | "streams", env?: object | object[], expected?: RegExp, client?: object}} options
+   *     env is for all nodes or one for each, expected matches what they may log, client is for the clients that the cluster keeps
    */
   static async start(kinds, { mode = "classic", env = {}, expected, client } = {}) {
     const cluster = new Cluster();
     cluster.mode = mode;
     cluster.client = client;
     cluster.#redis = await startRedis();
-    const all = { MAX_PAYLOAD: "4000000", ...env, REDIS_URL: cluster.#redis.url, ADAPTER: mode };
+    const all = { MAX_PAYLOAD: "4000000", REDIS_URL: cluster.#redis.url, ADAPTER: mode };
+    const each = Array.isArray(env) ? env : kinds.map(() => env);
     cluster.nodes = await Promise.all(
-      kinds.map((kind, i) => Server.start({ kind, expected, env: { ...all, NODE_NAME: `${kind}-${i}` } })),
+      kinds.map((kind, i) => Server.start({ kind, expected, env: { ...all, ...each[i], NODE_NAME: `${kind}-${i}` } })),
     );
     // One client per node that stays, in a namespace of its own.
     cluster.watchers = await Promise.all(cluster.nodes.map((node) => cluster.watch(node)));

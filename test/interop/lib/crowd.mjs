@@ -19,7 +19,7 @@ export class Crowd {
   static async gather(cluster, { perNode = 2, nsp = "/", ...options } = {}) {
     const crowd = new Crowd(cluster, perNode, nsp);
     const dials = cluster.nodes.flatMap((node) =>
-      Array.from({ length: perNode }, async () => Object.assign(await Client.connect(node, { nsp, ...options }), { node })),
+      Array.from({ length: perNode }, async () => Object.assign(await Client.connect(node, { ...cluster.client, nsp, ...options }), { node })),
     );
     crowd.all = await Promise.all(dials);
     return crowd;

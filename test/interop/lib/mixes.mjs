@@ -20,22 +20,26 @@ export const mixes = {
   node: [["node", "node", "node"]],
 }[subject];
 
-// The modes that Dunlin serves so far.
-const served = subject === "node" ? ["classic", "sharded", "streams"] : ["classic"];
+/** The modes that the subject serves. */
+export const modes = subject === "node" ? ["classic", "sharded", "streams"] : (process.env.MODES ?? "classic").split(",");
+
+const all = [broadcasts, requests, values, names];
 
 /**
  * Defines a cluster of each mix, and on it every case, with each kind of node
  * in the mix as the one that is asked.
  *
  * @param {"classic" | "sharded" | "streams"} mode
- * @param {object} options those of Cluster.start, a title, and which mixes and cases to run
+ * @param {object} options those of Cluster.start, a title, and which mixes and cases to run, with
+ *     processes outside of the cluster or not
  */
-export function everyMix(mode, { title = "", kinds: only = mixes, cases = [broadcasts, requests, values, names], ...options } = {}) {
-  if (!served.includes(mode)) return;
+export function everyMix(mode, options = {}) {
+  const { title = "", kinds: only = mixes, cases = all, outside = true, ...rest } = options;
+  if (!modes.includes(mode)) return;
   for (const kinds of only) {
     describe(`${mode}: ${kinds.join(" + ")}${title && `, ${title}`}`, { skip: noRedis }, () => {
       let cluster;
-      before(async () => (cluster = await Cluster.start(kinds, { mode, ...options })));
+      before(async () => (cluster = await Cluster.start(kinds, { mode, ...rest })));
       after(() => cluster.stop());
 
       for (const kind of new Set(kinds)) {
@@ -54,7 +58,7 @@ export function everyMix(mode, { title = "", kinds: only = mixes, cases = [broad
           for (const define of cases) describe(define.name, () => define(t));
         });
       }
-      describe("told from outside", () => emitters({ cluster: () => cluster, mode }));
+      if (outside) describe("told from outside", () => emitters({ cluster: () => cluster, mode }));
     });
   }
 }

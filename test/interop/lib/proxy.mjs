@@ -1,7 +1,10 @@
 import { connect, createServer } from "node:net";
 import { freePort } from "./port.mjs";
 
-/** Proxy is a TCP relay in front of a server whose connections a test can break. */
+/**
+ * Proxy is a TCP relay in front of a server whose connections a test can break.
+ * New connections go to the loopback port that is its target at the time.
+ */
 export class Proxy {
   #connections = new Set();
   #server;
@@ -12,16 +15,17 @@ export class Proxy {
     const proxy = new Proxy();
     const port = await freePort();
     proxy.url = `http://127.0.0.1:${port}`;
-    proxy.#server = createServer((near) => proxy.#relay(near, target));
+    proxy.target = target;
+    proxy.#server = createServer((near) => proxy.#relay(near));
     await new Promise((resolve) => proxy.#server.listen(port, "127.0.0.1", resolve));
     return proxy;
   }
 
-  #relay(near, target) {
+  #relay(near) {
     near.on("error", () => {});
     if (!this.#up) return near.resetAndDestroy();
     this.#connections.add(near);
-    const far = connect(target, "127.0.0.1");
+    const far = connect(this.target, "127.0.0.1");
     far.on("error", () => {});
     near.on("close", () => {
       this.#connections.delete(near);
