@@ -42,7 +42,8 @@ var _ cluster.Adapter = (*Adapter)(nil)
 //
 // A client that retries commands (MaxRetries other than -1, which go-redis does
 // by default) may publish a message twice when a connection breaks; [Open] does
-// not. A *redis.Ring is refused: its shards know nothing of each other.
+// not. A *redis.Ring is refused: its shards know nothing of each other. So is a
+// *redis.ClusterClient in the mode [Sharded].
 func New(client redis.UniversalClient, o Options) (*Adapter, error) {
 	switch client.(type) {
 	case nil:
@@ -53,6 +54,9 @@ func New(client redis.UniversalClient, o Options) (*Adapter, error) {
 	o, err := o.withDefaults()
 	if err != nil {
 		return nil, err
+	}
+	if _, clustered := client.(*redis.ClusterClient); clustered && o.Mode == Sharded {
+		return nil, errors.New("redis adapter: the sharded mode does not spread over a Redis Cluster yet: use the classic one, or a single Redis")
 	}
 	a := &Adapter{client: client, opts: o, report: newReporter(&o), links: make(map[*link]struct{})}
 	a.sub = newSubscriber(client, o.Mode == Sharded, a.report)
@@ -92,7 +96,7 @@ func Open(ro *redis.UniversalOptions, o Options) (*Adapter, error) {
 // Open implements [cluster.Adapter]. A namespace that is open already is not
 // opened a second time, unless only to publish: all methods of that link fail.
 func (a *Adapter) Open(namespace string, self cluster.NodeID, r cluster.Receiver) cluster.Link {
-	l := newLink(a, newClassic(&a.opts, namespace, self, r), r)
+	l := newLink(a, a.opts.dialect(namespace, self, r), r)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.closed {
@@ -106,8 +110,8 @@ func (a *Adapter) Open(namespace string, self cluster.NodeID, r cluster.Receiver
 		return l
 	}
 	a.links[l] = struct{}{}
-	if r != nil && a.opts.Routing != Static {
-		return roomLink{l}
+	if d, ok := l.dialect.(router); ok && r != nil && a.opts.Routing != Static {
+		return roomLink{l, d}
 	}
 	return l
 }

@@ -16,7 +16,10 @@ type classic struct {
 	inhabited func(room string) bool // has members here
 }
 
-var _ dialect = (*classic)(nil)
+var (
+	_ dialect = (*classic)(nil)
+	_ router  = (*classic)(nil)
+)
 
 func newClassic(o *Options, namespace string, self cluster.NodeID, r cluster.Receiver) *classic {
 	extension := !o.NoExtension

@@ -19,9 +19,6 @@ type dialect interface {
 	// one among them whose subscribers are the members.
 	topics() []topic
 	counted() string
-	// roomTopic is what a member subscribes to besides while sockets of its own
-	// are in a room; false means that topics cover the room.
-	roomTopic(room string) (topic, bool)
 	// personal is the channel to which only that node subscribes.
 	personal(id cluster.NodeID) string
 	// encode and answer return what is to be sent to all, or to who asked; a

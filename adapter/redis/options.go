@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/dunlin-io/dunlin/core/cluster"
 	"github.com/dunlin-io/dunlin/core/parser"
 )
 
@@ -117,7 +118,7 @@ func (o Options) withDefaults() (Options, error) {
 	if o.BufferTime < 0 {
 		errs = append(errs, fmt.Errorf("BufferTime is %v, want more than 0", o.BufferTime))
 	}
-	if o.Mode != Classic {
+	if o.Mode > Sharded {
 		errs = append(errs, fmt.Errorf("mode %v is not available yet", o.Mode))
 	}
 	switch {
@@ -149,4 +150,11 @@ func (o Options) withDefaults() (Options, error) {
 // from clients, so only what protects this node is bounded.
 func (o *Options) limits() parser.Limits {
 	return parser.Limits{MaxAttachments: -1, MaxPacketBytes: o.MaxMessage, MaxDepth: maxDepth, MaxNamespace: -1}
+}
+
+func (o *Options) dialect(namespace string, self cluster.NodeID, r cluster.Receiver) dialect {
+	if o.Mode == Sharded {
+		return newSharded(o, namespace, self, r)
+	}
+	return newClassic(o, namespace, self, r)
 }
