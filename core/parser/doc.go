@@ -35,6 +35,37 @@
 // A packet is one binary message, a map with the keys type (0 to 4), nsp, id
 // and data, as socket.io-msgpack-parser 3 writes it.
 //
+// # A codec of your own
+//
+// A [Codec] decides how packets are written, and nothing else: how messages
+// are framed is the business of Engine.IO, what packets mean that of Socket.IO,
+// and other nodes of a cluster see neither, so that each may use a codec of its
+// own. Both ends of a connection must use the same one.
+//
+// Encode gets each packet once and what it returns goes to any number of
+// connections at the same time: it must not change afterwards. It may share
+// memory with the packet, which nobody writes to. A payload is JSON text in
+// which placeholders stand for the attachments, in the form above; a codec can
+// carry both as they are and need not understand them.
+//
+// Decode gets the messages of one connection, as they come, from whoever
+// connects. It says ok when a packet is complete, and fails for what is none,
+// upon which the connection is closed. What it returns has
+//
+//   - a type of [Connect] to [ConnectError], and a namespace that begins with "/";
+//   - as payload what the table above allows for the type, as valid JSON text
+//     without space before it, or nil;
+//   - in the text of a payload with attachments placeholders for these and no
+//     others; placeholders of a payload without attachments mean nothing;
+//   - bytes of its own: the message's are used again;
+//   - a size within the [Limits]. A decoder that takes more memory than the
+//     message it was given, as one that decompresses does, must look at them
+//     before it does; for the rest there is [Packet.Check].
+//
+// The server checks each packet that a foreign codec decodes, and takes a panic
+// in it for an error. What a codec cannot represent, Encode refuses: an emit to
+// one socket returns that error, one to many is logged.
+//
 // # Values
 //
 // A payload stays encoded, as JSON text and attachments, from the socket it

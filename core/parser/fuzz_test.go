@@ -88,6 +88,9 @@ func checkPacket(t *testing.T, p parser.Packet) {
 	if p.Namespace == "" || p.Namespace[0] != '/' || p.Type > parser.ConnectError {
 		t.Errorf("%+v", p)
 	}
+	if err := p.Check(parser.Limits{MaxDepth: 513, MaxPacketBytes: -1}); err != nil { // a placeholder is a level of its own
+		t.Errorf("Check of %q, which was decoded: %v", p.Payload.JSON, err)
+	}
 	if p.Type == parser.Event {
 		name, args, err := p.Payload.Event()
 		if err != nil || parser.Reserved(name) {

@@ -29,8 +29,9 @@ type Config struct {
 	// '_' and '.'. It must be unique and must not be reused by a later process;
 	// empty: random.
 	NodeID cluster.NodeID
-	// Parser is how packets are written on the connections; nil: parser.JSON().
-	// Clients must use the same.
+	// Parser is how packets are written on the connections: parser.JSON(),
+	// parser.Msgpack(), or one of your own, for which package parser has the
+	// contract; nil: parser.JSON(). Clients must use the same.
 	Parser parser.Codec
 	// Client serves the official JavaScript client beside the connections, at
 	// /socket.io/socket.io.js and so on: os.DirFS of the directory
@@ -77,7 +78,8 @@ type Limits struct {
 // nil, is called from any goroutine, and must not block for long.
 type Hooks struct {
 	// OnPanic is told of a panic in a handler, middleware or listener. The
-	// event ends; the connection and everybody else live on.
+	// event ends; the connection and everybody else live on. Without a socket
+	// it was a server-side event, or a parser of your own ("encode", "decode").
 	OnPanic func(s *Socket, event string, err *PanicError)
 	// OnConnectError is told why a client could not join a namespace.
 	OnConnectError func(namespace string, h *Handshake, err error)

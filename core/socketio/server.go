@@ -48,6 +48,7 @@ func New(cfg Config) (*Server, error) {
 	}
 	s := &Server{cfg: cfg, namespaces: make(map[string]*Namespace), ending: make(map[string]*ending)}
 	s.maxAttachments = maxAttachments(&cfg)
+	s.cfg.Parser = s.codec(cfg.Parser)
 	s.engine, err = engineio.New(cfg.Engine, func(session *engineio.Session) engineio.Handler {
 		c := newConn(s, session)
 		s.conns.add(c)
