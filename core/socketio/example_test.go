@@ -18,8 +18,8 @@ import (
 	"github.com/dunlin-io/dunlin/core/socketio"
 )
 
-// srv is the server of the examples below; New makes one.
-var srv *socketio.Server
+// srv is the server of the examples below.
+var srv, _ = socketio.New(socketio.Config{})
 
 // A chat: everybody hears what anybody says.
 func Example() {
@@ -49,19 +49,19 @@ func Example_shutdown() {
 	mux := http.NewServeMux()
 	mux.Handle("/socket.io/", io)
 	server := &http.Server{Addr: "127.0.0.1:8443", Handler: mux, ReadHeaderTimeout: 10 * time.Second}
+	go func() { // ends by Shutdown, or with the program
+		if err := server.ListenAndServeTLS("cert.pem", "key.pem"); !errors.Is(err, http.ErrServerClosed) {
+			log.Fatal(err)
+		}
+	}()
 
 	stop, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer cancel()
-	go func() {
-		<-stop.Done()
-		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
-		defer cancel()
-		_ = io.Shutdown(ctx) // first: the transports that it closes are requests of the server
-		_ = server.Shutdown(ctx)
-	}()
-	if err := server.ListenAndServeTLS("cert.pem", "key.pem"); !errors.Is(err, http.ErrServerClosed) {
-		log.Fatal(err)
-	}
+	<-stop.Done()
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	_ = io.Shutdown(ctx) // first: the transports that it closes are requests of the server
+	_ = server.Shutdown(ctx)
 }
 
 // Two servers that form a cluster inside one process.
@@ -185,6 +185,17 @@ func ExampleServer_OfPattern() {
 	_ = games.Emit("maintenance at noon") // everybody in every game
 }
 
+// A game that is over: its players are disconnected, and its name is free.
+func ExampleServer_DeleteNamespace() {
+	srv.Of("/game-7").On("resign", func(ev *socketio.Event) {
+		_ = ev.Socket.Namespace().Emit("over", ev.Socket.ID())
+		// Not ev.Context(): it ends with the socket, and so with the namespace.
+		if err := srv.DeleteNamespace(context.Background(), "/game-7"); err != nil {
+			slog.Warn("the game is over here, but the other nodes may not know", "err", err)
+		}
+	})
+}
+
 // Catch-all listeners: a log of everything.
 func ExampleNamespace_OnAnyIncoming() {
 	srv.OnAnyIncoming(func(ev *socketio.Event) {
@@ -209,6 +220,21 @@ func ExampleHandle() {
 			return receipt{}, &socketio.RemoteError{Code: "amount", Message: "order at least one"}
 		}
 		return receipt{Number: 1}, nil
+	})
+}
+
+// Asking a client, typed: the answer is decoded.
+func ExampleCall() {
+	type position struct{ X, Y int }
+	srv.OnConnect(func(s *socketio.Socket) {
+		p, err := socketio.Call[position](s.Context(), s, "where are you?")
+		var refused *socketio.RemoteError
+		switch {
+		case errors.As(err, &refused):
+			slog.Info("the client does not say", "code", refused.Code)
+		case err == nil:
+			_ = s.Broadcast().Emit("moved", s.ID(), p)
+		}
 	})
 }
 
