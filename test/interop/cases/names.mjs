@@ -98,6 +98,8 @@ export function names({ cluster, origin, kinds }) {
     await crowd.expect(asking, crowd.without(...members), { except: [7] });
     await asking.op("socketsJoin", { rooms: [7], targets: [8] });
     await crowd.mark(asking);
+    // Once more, to wait until their nodes hear the room.
+    await Promise.all(members.map((client) => client.request("join", client.node.kind === "node" ? 8 : "8")));
     await crowd.expect(asking, members, { rooms: [8] });
     const fetched = await asking.op("fetchSockets", { rooms: [8] });
     assert.deepEqual(fetched.map(({ id }) => id).sort(), members.map(({ id }) => id).sort());

@@ -6,7 +6,7 @@ import { Crowd } from "../lib/crowd.mjs";
 import { until } from "../lib/wait.mjs";
 
 /** Defines the cases. */
-export function requests({ cluster, origin, askedOfDunlin, noRoomList }) {
+export function requests({ cluster, origin, mode, askedOfDunlin, noRoomList }) {
   let crowd, asking, far, farther;
   beforeEach(async () => {
     crowd = await Crowd.gather(cluster());
@@ -18,6 +18,10 @@ export function requests({ cluster, origin, askedOfDunlin, noRoomList }) {
   const ids = (clients) => clients.map(({ id }) => id).sort();
   const fetchIds = async (request) => ids(await asking.op("fetchSockets", request));
   const rooms = async (client) => (await client.request("whoami"))[0].rooms.filter((room) => room !== client.id).sort();
+
+  // Who is in a room already joins it once more only to wait: in sharded mode a
+  // node hears a room some time after its first member is there.
+  const subscribed = (clients, room) => crowd.join(clients, room);
 
   test("fetches every socket", async () => {
     assert.deepEqual(await fetchIds({}), ids(crowd.all));
@@ -71,6 +75,7 @@ export function requests({ cluster, origin, askedOfDunlin, noRoomList }) {
       await until(async () => (await rooms(client)).length === 2, "two rooms joined");
       assert.deepEqual(await rooms(client), ["blue", "red"]);
     }
+    await subscribed(crowd.all, "red");
     await crowd.expect(asking, crowd.all, { rooms: ["red"] });
 
     const leaving = [asking, crowd.at(far), crowd.at(farther, 1)];
@@ -87,6 +92,7 @@ export function requests({ cluster, origin, askedOfDunlin, noRoomList }) {
     const target = crowd.at(far);
     await asking.op("socketsJoin", { rooms: [target.id], targets: ["red"] });
     await until(async () => (await rooms(target)).includes("red"), "the room to be joined");
+    await subscribed([target], "red");
     await crowd.expect(asking, [target], { rooms: ["red"] });
     await asking.op("socketsLeave", { rooms: [target.id], targets: ["red"] });
     await until(async () => (await rooms(target)).length === 0, "the room to be left");
@@ -113,7 +119,9 @@ export function requests({ cluster, origin, askedOfDunlin, noRoomList }) {
   // proves: J-70
   test(
     "delivers to a room what was emitted right after the join",
-    askedOfDunlin("the reference joins its own sockets only when its message comes back from Redis"),
+    mode === "sharded"
+      ? { skip: "rooms have channels of their own, which other nodes subscribe to only then" }
+      : askedOfDunlin("the reference joins its own sockets only when its message comes back from Redis"),
     async () => {
       const joined = asking.op("socketsJoin", { targets: ["red"] });
       await crowd.expect(asking, crowd.all, { rooms: ["red"] });

@@ -12,7 +12,7 @@ const numbers = [...integers, ...integers.slice(1).map((n) => -n), 0.1, -1.5e-30
 const shapes = [true, false, null, [], {}, [[]], { "": 0 }, { a: { b: [{ c: null }] } }, { constructor: 1, toString: "x" }];
 
 /** Defines the cases. */
-export function values({ cluster, origin, mode }) {
+export function values({ cluster, origin, mode, kinds }) {
   let crowd, asking, far, farther;
   beforeEach(async () => {
     crowd = await Crowd.gather(cluster());
@@ -77,8 +77,8 @@ export function values({ cluster, origin, mode }) {
       assert.deepEqual(await data(), [value]);
     }
     await target.request("set-data", { blob: bytes(3), n: 1 });
-    // Dunlin keeps data as JSON, where Go has base64 for binary.
-    const blob = target.node.kind === "dunlin" ? bytes(3).toString("base64") : asInRequests(bytes(3));
+    // To Dunlin data is JSON, in which Go writes bytes as base64 and Node.js as an object.
+    const blob = kinds[far] === "dunlin" ? bytes(3).toString("base64") : kinds[origin] === "dunlin" ? inJSON(bytes(3)) : asInRequests(bytes(3));
     assert.deepEqual(await data(), [{ blob, n: 1 }]);
   });
 
@@ -109,6 +109,10 @@ export function values({ cluster, origin, mode }) {
   // asInRequests is a buffer as a node sees it in another node's request or
   // answer: those of the classic adapter are JSON.
   function asInRequests(buffer) {
-    return mode === "classic" ? JSON.parse(JSON.stringify(buffer)) : buffer;
+    return mode === "classic" ? inJSON(buffer) : buffer;
   }
+}
+
+function inJSON(value) {
+  return JSON.parse(JSON.stringify(value));
 }

@@ -21,7 +21,7 @@ export const mixes = {
 }[subject];
 
 /** The modes that the subject serves. */
-export const modes = subject === "node" ? ["classic", "sharded", "streams"] : (process.env.MODES ?? "classic").split(",");
+export const modes = subject === "node" ? ["classic", "sharded", "streams"] : (process.env.MODES ?? "classic,sharded").split(",");
 
 const all = [broadcasts, requests, values, names];
 
