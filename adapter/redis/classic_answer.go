@@ -78,7 +78,7 @@ func (x *extension) appendMsgpack(dst []byte) []byte {
 
 func readExtension(cur reader) *extension {
 	var x extension
-	for n := cur.object(); cur.more(&n); {
+	for n := cur.object(); cur.more(n); n-- {
 		switch cur.key() {
 		case "n":
 			x.Node = cur.str()

@@ -182,7 +182,7 @@ type rawPacket struct {
 
 func readPacket(cur reader) rawPacket {
 	p := rawPacket{kind: -1, namespace: "/"} // no namespace means the root
-	for n := cur.object(); cur.more(&n); {
+	for n := cur.object(); cur.more(n); n-- {
 		switch cur.key() {
 		case "type":
 			p.kind = cur.number()
@@ -240,7 +240,7 @@ func eventPacket(namespace string, payload parser.Payload, id float64, hasID boo
 func readOpts(cur reader) cluster.Target {
 	var t cluster.Target
 	var rooms, except bool
-	for n := cur.object(); cur.more(&n); {
+	for n := cur.object(); cur.more(n); n-- {
 		switch cur.key() {
 		case "rooms":
 			t.Rooms, rooms = cur.texts(maxRooms), true
@@ -260,7 +260,7 @@ func readOpts(cur reader) cluster.Target {
 }
 
 func readFlags(cur reader, t *cluster.Target) {
-	for n := cur.object(); cur.more(&n); {
+	for n := cur.object(); cur.more(n); n-- {
 		switch cur.key() {
 		case "volatile":
 			t.Volatile, _ = cur.flag()

@@ -1,8 +1,10 @@
 package redisadapter
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 
 	"github.com/dunlin-io/dunlin/core/cluster"
@@ -114,7 +116,7 @@ func (f *family) appendSharded(dst []byte, m *cluster.Message) ([]byte, error) {
 	if err != nil || len(attachments) == 0 {
 		return text, err
 	}
-	packed, err := parser.AppendMsgpack(nil, parser.Payload{JSON: text[len(dst):], Attachments: attachments})
+	packed, err := parser.AppendMsgpack(newBuffer(m), parser.Payload{JSON: text[len(dst):], Attachments: attachments})
 	if err != nil {
 		return nil, fmt.Errorf("encode message: %w", err)
 	}
@@ -124,7 +126,7 @@ func (f *family) appendSharded(dst []byte, m *cluster.Message) ([]byte, error) {
 // appendMsgpack writes a message as the streams adapter does on its channels:
 // always as MessagePack. Answers are as in appendSharded.
 func (f *family) appendMsgpack(dst []byte, m *cluster.Message) ([]byte, error) {
-	text, attachments, err := f.appendEnvelope(nil, m, true)
+	text, attachments, err := f.appendEnvelope(newBuffer(m), m, true)
 	if err != nil || text == nil {
 		return nil, err
 	}
@@ -339,4 +341,31 @@ func (x *extension) appendJSON(dst []byte) []byte {
 		dst = dst[:len(dst)-1]
 	}
 	return append(dst, '}')
+}
+
+// pack appends a payload as @msgpack/msgpack writes it. That differs from
+// notepack.io in integers beyond 2^53, which it writes as float64. JavaScript
+// reads both alike; so they stay exact unless its very bytes are asked for.
+func (f *family) pack(dst []byte, p parser.Payload) ([]byte, error) {
+	start := len(dst)
+	dst, err := parser.AppendMsgpack(dst, p)
+	if err != nil {
+		return nil, fmt.Errorf("encode message: %w", err)
+	}
+	if f.extension {
+		return dst, nil
+	}
+	packed := dst[start:]
+	for c := (cursor{s: string(packed)}); c.left() > 0 && !c.bad; {
+		at, head := c.i, c.peek()
+		if head != 0xcf && head != 0xd3 { // 64 bits
+			c.skipHead()
+			continue
+		}
+		if n := c.number(); math.Abs(n) > parser.MaxID {
+			packed[at] = 0xcb // of the same length
+			binary.BigEndian.PutUint64(packed[at+1:], math.Float64bits(n))
+		}
+	}
+	return dst, nil
 }

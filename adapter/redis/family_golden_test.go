@@ -50,7 +50,7 @@ var (
 	nanSwap  = []string{"\xcb\x7f\xf8\x00\x00\x00\x00\x00\x00\xcb\x7f\xf0\x00\x00\x00\x00\x00\x00", "\xc0\xc0"}
 )
 
-// Proves T-107.
+// Proves T-107, J-74.
 func TestGoldenSharded(t *testing.T) {
 	silent := maps.Clone(silentFamily)
 	silent["subscribe-on-join/NOTHING_PUBLISHED"] = "subscribes only"
@@ -67,7 +67,7 @@ func TestGoldenSharded(t *testing.T) {
 	}.run(t)
 }
 
-// Proves T-107.
+// Proves T-107, J-74.
 func TestGoldenStreams(t *testing.T) {
 	silent := maps.Clone(silentFamily)
 	for _, v := range []string{"restore-on-other-node", "restore-binary-data", "restore-twice", "restore-bad-offset"} {

@@ -52,7 +52,7 @@ func (f *family) session(value string) (cluster.Session, error) {
 	var s cluster.Session
 	var rooms, positions []string
 	var data span
-	for n := r.object(); r.more(&n); {
+	for n := r.object(); r.more(n); n-- {
 		switch r.key() {
 		case "sid":
 			s.Socket = r.str()
@@ -90,7 +90,7 @@ func (f *family) session(value string) (cluster.Session, error) {
 
 // readPositions reads what x says about a session and its rooms.
 func readPositions(r reader, s *cluster.Session) (positions []string) {
-	for n := r.object(); r.more(&n); {
+	for n := r.object(); r.more(n); n-- {
 		switch r.key() {
 		case "n":
 			s.Node = cluster.NodeID(r.str())

@@ -2,6 +2,7 @@ package redisadapter
 
 import (
 	"encoding/json"
+	"math"
 	"strconv"
 	"strings"
 )
@@ -10,7 +11,7 @@ import (
 // After an error everything read is zero and there is nothing more; callers
 // check once, at the end. A container is read so:
 //
-//	for n := r.object(); r.more(&n); {
+//	for n := r.object(); r.more(n); n-- {
 //		switch r.key() {
 //		case "type":
 //			kind = r.number()
@@ -21,7 +22,7 @@ import (
 type reader interface {
 	object() int
 	array() int
-	more(n *int) bool // n is what object or array has returned
+	more(n int) bool // n is what object or array has returned, less one for each item read
 	key() string
 	str() string
 	text() string // a string, or a number as JavaScript prints it
@@ -41,15 +42,11 @@ var (
 	_ reader = (*jsonCursor)(nil)
 )
 
-func (c *cursor) more(n *int) bool {
-	*n--
-	return *n >= 0 && !c.bad
-}
-
-func (c *cursor) key() string  { return c.text() }
-func (c *cursor) at() int      { return c.i }
-func (c *cursor) atNull() bool { return c.peek() == 0xc0 }
-func (c *cursor) failed() bool { return c.bad }
+func (c *cursor) more(n int) bool { return n > 0 && !c.bad }
+func (c *cursor) key() string     { return c.text() }
+func (c *cursor) at() int         { return c.i }
+func (c *cursor) atNull() bool    { return c.peek() == 0xc0 }
+func (c *cursor) failed() bool    { return c.bad }
 
 // jsonCursor reads JSON text that [parser.ValidateJSON] has passed: of its
 // syntax nothing is checked again, of its bounds and kinds everything.
@@ -88,27 +85,32 @@ func (c *jsonCursor) expect(b byte) bool {
 	return true
 }
 
+// uncounted is the number of items in a container before the first is read: in
+// JSON only its end tells.
+const uncounted = math.MaxInt
+
 func (c *jsonCursor) object() int {
 	c.expect('{')
-	return 0
+	return uncounted
 }
 
 func (c *jsonCursor) array() int {
 	c.expect('[')
-	return 0
+	return uncounted
 }
 
-// more counts in n what has been read.
-func (c *jsonCursor) more(n *int) bool {
-	if b := c.peek(); b == '}' || b == ']' {
+func (c *jsonCursor) more(n int) bool {
+	switch c.peek() {
+	case 0:
+		c.fail()
+	case '}', ']':
 		c.i++
 		return false
 	}
-	if *n > 0 {
+	if n < uncounted {
 		c.expect(',')
 	}
-	*n++
-	return !c.bad && c.peek() != 0
+	return !c.bad
 }
 
 func (c *jsonCursor) key() string {
@@ -204,8 +206,8 @@ func (c *jsonCursor) flag() (value, ok bool) {
 }
 
 func (c *jsonCursor) texts(most int) (list []string) {
-	for n := c.array(); c.more(&n); {
-		if n > most {
+	for n := c.array(); c.more(n); n-- {
+		if len(list) == most {
 			c.fail()
 			return nil
 		}
@@ -247,7 +249,7 @@ func (c *jsonCursor) skip() {
 // firstItem returns the first item of a JSON array, nil if it has none.
 func firstItem(array []byte) []byte {
 	c := jsonCursor{s: string(array)}
-	if n := c.array(); !c.more(&n) {
+	if !c.more(c.array()) {
 		return nil
 	}
 	start := c.at()
