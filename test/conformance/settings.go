@@ -45,6 +45,7 @@ type settings struct {
 //
 // and, beyond the contract:
 //
+//	DUNLIN_ROUTING       static, dynamic or dynamic-private: the adapter's routing
 //	DUNLIN_NO_EXTENSION  1: says to other nodes only what Node.js nodes say
 func readSettings(getenv func(string) string) (settings, error) {
 	var bad []error
@@ -93,6 +94,12 @@ func readSettings(getenv func(string) string) (settings, error) {
 		var err error
 		if set.adapter.Mode, err = redisadapter.ParseMode(name); err != nil {
 			fail("ADAPTER: %w", err)
+		}
+	}
+	if name := getenv("DUNLIN_ROUTING"); name != "" {
+		var err error
+		if set.adapter.Routing, err = redisadapter.ParseRouting(name); err != nil {
+			fail("DUNLIN_ROUTING: %w", err)
 		}
 	}
 	set.adapter.NoExtension = choice("DUNLIN_NO_EXTENSION")

@@ -10,6 +10,7 @@ import (
 func TestSettingsRefuseWhatTheServerCannotDo(t *testing.T) {
 	tests := []struct{ env, want string }{
 		{"ADAPTER=kafka", "ADAPTER: redis adapter: unknown mode \"kafka\""},
+		{"DUNLIN_ROUTING=best", "DUNLIN_ROUTING: redis adapter: unknown routing \"best\""},
 		{"DUNLIN_NO_EXTENSION=yes", "DUNLIN_NO_EXTENSION is \"yes\""},
 		{"PARSER=xml", "PARSER is \"xml\""},
 		{"EIO3=1", "EIO3=1 is not supported"},
@@ -46,13 +47,14 @@ func TestSettingsDefaults(t *testing.T) {
 	other, err := readSettings(func(n string) string {
 		return map[string]string{
 			"PARSER": "msgpack", "REDIS_URL": "redis://127.0.0.1:1/2", "RECOVERY": "1",
-			"ADAPTER": "streams", "DUNLIN_NO_EXTENSION": "1",
+			"ADAPTER": "sharded", "DUNLIN_ROUTING": "dynamic-private", "DUNLIN_NO_EXTENSION": "1",
 		}[n]
 	})
 	if err != nil || other.codec.Name() != "msgpack" || other.redis == nil || other.redis.DB != 2 || other.recovery.MaxDisconnection == 0 {
 		t.Errorf("settings: %+v, %v", other, err)
 	}
-	if other.adapter.Mode != redisadapter.Streams || !other.adapter.NoExtension {
+	want := redisadapter.Options{Mode: redisadapter.Sharded, Routing: redisadapter.DynamicPrivate, NoExtension: true}
+	if a := other.adapter; a.Mode != want.Mode || a.Routing != want.Routing || a.NoExtension != want.NoExtension {
 		t.Errorf("adapter: %+v", other.adapter)
 	}
 }

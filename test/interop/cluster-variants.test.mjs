@@ -3,9 +3,10 @@
 
 import parser from "socket.io-msgpack-parser";
 import { broadcasts } from "./cases/broadcasts.mjs";
+import { names } from "./cases/names.mjs";
 import { requests } from "./cases/requests.mjs";
 import { values } from "./cases/values.mjs";
-import { everyMix, modes } from "./lib/mixes.mjs";
+import { everyMix, everything, modes } from "./lib/mixes.mjs";
 import { subject } from "./lib/subject.mjs";
 
 for (const mode of modes) {
@@ -33,4 +34,17 @@ for (const mode of modes) {
     outside: false,
     env: [{ DUNLIN_NO_EXTENSION: "1" }, {}, {}],
   });
+
+  // How the reference calls its options for the sharded mode; to Node.js nodes
+  // in classic mode it makes no difference what others subscribe to.
+  const routings = { classic: ["dynamic", "dynamic-private"], sharded: ["static", "dynamic-private"] }[mode] ?? [];
+  for (const routing of everything ? routings : routings.slice(1)) {
+    everyMix(mode, {
+      title: `${routing} routing`,
+      kinds: [["dunlin", "node", "dunlin"]],
+      cases: [broadcasts, requests, names],
+      outside: false,
+      env: { DUNLIN_ROUTING: routing },
+    });
+  }
 }

@@ -8,7 +8,7 @@ import { until } from "./lib/wait.mjs";
 
 const adapters = {
   classic: ({ pub }, sub) => createAdapter(pub, sub),
-  sharded: ({ pub }, sub) => createShardedAdapter(pub, sub),
+  sharded: ({ pub }, sub, subscriptionMode) => createShardedAdapter(pub, sub, subscriptionMode && { subscriptionMode }),
   streams: ({ pub }) => createStreamsAdapter(pub),
 };
 
@@ -22,8 +22,9 @@ export class Bus {
    *
    * @param {string} url
    * @param {"classic" | "sharded" | "streams"} mode
+   * @param {"static" | "dynamic" | "dynamic-private"} routing is for the sharded mode
    */
-  constructor(url, mode) {
+  constructor(url, mode, routing) {
     const create = adapters[mode];
     if (!create) throw new Error(`ADAPTER is ${mode}: it must be classic, sharded or streams`);
     this.#name = `member-${process.pid}`;
@@ -37,7 +38,7 @@ export class Bus {
       this.#copies.push(copy);
       return copy;
     };
-    this.adapter = create(this, this.streams ? undefined : this.pub.duplicate());
+    this.adapter = create(this, this.streams ? undefined : this.pub.duplicate(), routing);
   }
 
   #watch(connection) {

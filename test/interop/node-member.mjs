@@ -22,7 +22,7 @@ const transport = {
 };
 
 // bus joins the member to its cluster; a single node has none.
-const bus = env.REDIS_URL && new Bus(env.REDIS_URL, env.ADAPTER ?? "classic");
+const bus = env.REDIS_URL && new Bus(env.REDIS_URL, env.ADAPTER ?? "classic", env.DUNLIN_ROUTING);
 
 const http = createServer();
 const engine = new Engine(transport);

@@ -6,7 +6,7 @@ import { Crowd } from "../lib/crowd.mjs";
 import { until } from "../lib/wait.mjs";
 
 /** Defines the cases. */
-export function requests({ cluster, origin, mode, askedOfDunlin, noRoomList }) {
+export function requests({ cluster, origin, perRoom, askedOfDunlin, noRoomList }) {
   let crowd, asking, far, farther;
   beforeEach(async () => {
     crowd = await Crowd.gather(cluster());
@@ -19,8 +19,8 @@ export function requests({ cluster, origin, mode, askedOfDunlin, noRoomList }) {
   const fetchIds = async (request) => ids(await asking.op("fetchSockets", request));
   const rooms = async (client) => (await client.request("whoami"))[0].rooms.filter((room) => room !== client.id).sort();
 
-  // Who is in a room already joins it once more only to wait: in sharded mode a
-  // node hears a room some time after its first member is there.
+  // Who is in a room already joins it once more only to wait: a node that
+  // asks for rooms one by one hears one some time after its first member is there.
   const subscribed = (clients, room) => crowd.join(clients, room);
 
   test("fetches every socket", async () => {
@@ -119,7 +119,7 @@ export function requests({ cluster, origin, mode, askedOfDunlin, noRoomList }) {
   // proves: J-70
   test(
     "delivers to a room what was emitted right after the join",
-    mode === "sharded"
+    perRoom
       ? { skip: "rooms have channels of their own, which other nodes subscribe to only then" }
       : askedOfDunlin("the reference joins its own sockets only when its message comes back from Redis"),
     async () => {

@@ -20,6 +20,9 @@ export const mixes = {
   node: [["node", "node", "node"]],
 }[subject];
 
+/** Whether everything runs, instead of what finds the most in a few minutes. */
+export const everything = process.env.MATRIX === "full";
+
 /** The modes that the subject serves. */
 export const modes = subject === "node" ? ["classic", "sharded", "streams"] : (process.env.MODES ?? "classic,sharded").split(",");
 
@@ -49,6 +52,7 @@ export function everyMix(mode, options = {}) {
             origin: kinds.indexOf(kind),
             mode,
             kinds,
+            perRoom: (rest.env?.DUNLIN_ROUTING ?? (mode === "sharded" ? "dynamic" : "static")) !== "static",
             askedOfDunlin: askedOfDunlin(kind),
             noRoomList:
               mode !== "classic" &&
