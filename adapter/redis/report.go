@@ -81,8 +81,11 @@ func (r *reporter) drop(reason DropReason, messages int, err error) {
 	}
 	r.dropped[reason].Add(uint64(messages))
 	if unlogged, ok := r.may("drop " + reason.String()); ok {
-		r.log.Warn("redis messages dropped", "reason", reason.String(), "messages", messages,
-			"unlogged", unlogged, "error", err)
+		attrs := []any{"reason", reason.String(), "messages", messages, "unlogged", unlogged}
+		if err != nil {
+			attrs = append(attrs, "error", err)
+		}
+		r.log.Warn("redis messages dropped", attrs...)
 	}
 	if r.onDrop != nil {
 		r.onDrop(Drop{Reason: reason, Messages: messages, Err: err})
