@@ -51,7 +51,7 @@ type listener struct {
 func New(cfg *config.Serve, logger *slog.Logger, out io.Writer) (*App, error) {
 	a := &App{cfg: cfg, log: logger, out: log.New(out, "", 0), health: admin.NewHealth(cfg.NodeName)}
 	var err error
-	if a.bus, err = newBus(cfg, logger); err != nil {
+	if a.bus, err = newBus(&cfg.Bus, logger); err != nil {
 		return nil, err
 	}
 	if a.io, err = socketio.New(a.socketConfig()); err != nil {
@@ -76,6 +76,7 @@ func (a *App) socketConfig() socketio.Config {
 			MaxPayload:     cfg.MaxPayload,
 			MaxPending:     cfg.MaxPending,
 			AllowAnyOrigin: cfg.AllowAnyOrigin,
+			OnReject:       (&refusals{log: a.log}).tell,
 		},
 		Adapter: a.bus.adapter,
 		// A later process of the same name is another member of the cluster.
