@@ -99,6 +99,9 @@ func TestDevelopmentCluster(t *testing.T) {
 	}
 	dev := start(t, "dev", "--addr=127.0.0.1:0")
 	door := dev.url("ready ")
+	if line := dev.line("dev ", 1); line != fmt.Sprintf("dev pid %d", dev.cmd.Process.Pid) {
+		t.Errorf("dev, which has process id %d, printed %q", dev.cmd.Process.Pid, line)
+	}
 	redisPart := parsePart(t, "redis "+dev.line("redis ", 1))
 	parts := make(map[string]part)
 	for i := range 3 {

@@ -55,6 +55,9 @@ func run(ctx context.Context, command config.Command) error {
 		log := c.Logger(os.Stderr)
 		warnUnknown(log)
 		return dev.Run(ctx, c, log, os.Stdout, os.Stderr)
+	case *config.Emit:
+		warnUnknown(slog.New(slog.NewTextHandler(os.Stderr, nil)))
+		return app.Emit(ctx, c, os.Stderr)
 	case *config.DevRedis:
 		if c.UntilStdinCloses {
 			ctx = untilClosed(ctx, os.Stdin)
@@ -80,7 +83,11 @@ func untilClosed(ctx context.Context, r io.Reader) context.Context {
 }
 
 func warnUnknown(log *slog.Logger) {
-	for _, name := range config.UnknownEnvironment() {
-		log.Warn("unknown environment variable: correct its name (--help lists them all) or unset it", "name", name)
+	for _, v := range config.UnknownEnvironment() {
+		attrs := []any{"name", v.Name}
+		if v.Meant != "" {
+			attrs = append(attrs, "did_you_mean", v.Meant)
+		}
+		log.Warn("unknown environment variable: correct its name (--help lists them all) or unset it", attrs...)
 	}
 }

@@ -23,6 +23,7 @@ type client struct {
 	t    *testing.T
 	url  string // of the session
 	lost chan struct{}
+	left chan struct{}          // closed when the server has disconnected the client from "/"
 	said chan []json.RawMessage // events: name, then arguments
 
 	mu   sync.Mutex // guards the following
@@ -46,7 +47,7 @@ func connect(t *testing.T, base string) (*client, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	c := &client{
 		t: t, url: base + "/socket.io/?EIO=4&transport=polling",
-		lost: make(chan struct{}), said: make(chan []json.RawMessage, 100), acks: make(map[int]chan json.RawMessage),
+		lost: make(chan struct{}), left: make(chan struct{}), said: make(chan []json.RawMessage, 100), acks: make(map[int]chan json.RawMessage),
 	}
 	packets, err := c.get(ctx)
 	if err != nil {
@@ -94,6 +95,8 @@ func (c *client) poll(ctx context.Context, connected chan struct{}) {
 				c.post("3")
 			case strings.HasPrefix(p, "40"):
 				close(connected)
+			case p == "41":
+				close(c.left)
 			case strings.HasPrefix(p, "42"):
 				var event []json.RawMessage
 				if err := json.Unmarshal([]byte(p[2:]), &event); err != nil {
@@ -217,5 +220,19 @@ func (c *client) hears(event, payload string, d time.Duration) bool {
 		case <-timer.C:
 			return false
 		}
+	}
+}
+
+// expectMsg takes the next event, which must be a msg; args is JSON without
+// brackets.
+func (c *client) expectMsg(args string) {
+	c.t.Helper()
+	select {
+	case got := <-c.said:
+		if text, _ := json.Marshal(got); string(text) != `["msg",`+args+`]` {
+			c.t.Errorf("a client heard %s, want msg %s", text, args)
+		}
+	case <-time.After(patience):
+		c.t.Errorf("a client did not hear msg %s", args)
 	}
 }

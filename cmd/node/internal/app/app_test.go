@@ -248,7 +248,7 @@ func TestAddressesInUseAreExplained(t *testing.T) {
 
 func TestNodeThatIsNotRunLeavesNothing(t *testing.T) {
 	server := miniredis.RunT(t)
-	cfg := &config.Serve{Addr: "127.0.0.1:0", Node: config.Node{Path: "/socket.io/", Redis: "redis://" + server.Addr()}}
+	cfg := &config.Serve{Addr: "127.0.0.1:0", Node: config.Node{Bus: config.Bus{Redis: "redis://" + server.Addr()}, Path: "/socket.io/"}}
 	a, err := app.New(cfg, slog.New(slog.DiscardHandler), io.Discard)
 	if err != nil {
 		t.Fatal(err)

@@ -22,7 +22,7 @@ type bus struct {
 	adapter cluster.Adapter
 }
 
-func newBus(cfg *config.Serve, logger *slog.Logger) (*bus, error) {
+func newBus(cfg *config.Bus, logger *slog.Logger) (*bus, error) {
 	if cfg.Redis == "" {
 		return &bus{name: "none: this node is alone", adapter: cluster.Solo{}}, nil
 	}
@@ -39,9 +39,9 @@ func newBus(cfg *config.Serve, logger *slog.Logger) (*bus, error) {
 	options.ContextTimeoutEnabled = true
 	options.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 	client := redis.NewClient(options)
-	adapter, err := redisadapter.New(client, redisadapter.Options{Logger: logger})
+	adapter, err := redisadapter.New(client, redisadapter.Options{Mode: cfg.Adapter, Logger: logger})
 	if err != nil {
-		return nil, errors.Join(err, client.Close())
+		return nil, fmt.Errorf("--adapter: %w", errors.Join(err, client.Close()))
 	}
 	return &bus{name: cfg.RedisName(), client: client, adapter: adapter}, nil
 }
@@ -57,6 +57,8 @@ func (b *bus) check(ctx context.Context) error {
 	return nil
 }
 
+const startRedis = "start Redis, or correct --redis"
+
 // mend says what to do about an error of Redis.
 func mend(err error) string {
 	text := err.Error()
@@ -64,7 +66,7 @@ func mend(err error) string {
 	case strings.Contains(text, "NOAUTH"), strings.Contains(text, "WRONGPASS"), strings.Contains(text, "without any password"):
 		return "give the right user and password in --redis"
 	case strings.Contains(text, "NOPERM"):
-		return "let this user of Redis use PING, PUBLISH, PUBSUB, SUBSCRIBE, PSUBSCRIBE and the channels of the adapter"
+		return "let this user of Redis use PING, PUBLISH, PUBSUB, SUBSCRIBE, PSUBSCRIBE (or what else --adapter needs) and the channels of the adapter"
 	case strings.Contains(text, "LOADING"):
 		return "wait until Redis has loaded its data"
 	case strings.Contains(text, "no such host"):
@@ -72,7 +74,7 @@ func mend(err error) string {
 	case strings.Contains(text, "certificate"), strings.Contains(text, "tls:"):
 		return "check the certificate of Redis, or write redis:// if it does not speak TLS"
 	}
-	return "start Redis, or correct --redis; the node joins by itself when it answers"
+	return startRedis
 }
 
 func (b *bus) close() error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -50,6 +51,9 @@ func (a *App) check(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
 	if err := a.bus.check(ctx); err != nil {
+		if strings.HasSuffix(err.Error(), startRedis) {
+			return fmt.Errorf("%w; the node joins by itself when it answers", err)
+		}
 		return err
 	}
 	if err := a.io.Ready(ctx); err != nil {

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/alecthomas/kong"
+
+	redisadapter "github.com/dunlin-io/dunlin/adapter/redis"
 )
 
 // Args returns the command line of s, without the name of the program, which
@@ -58,6 +60,8 @@ func flagValue(v reflect.Value) (string, error) {
 	case int:
 		return strconv.Itoa(x), nil
 	case time.Duration:
+		return x.String(), nil
+	case redisadapter.Mode:
 		return x.String(), nil
 	case slog.Level:
 		return strings.ToLower(x.String()), nil

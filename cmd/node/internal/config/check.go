@@ -4,13 +4,17 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
+
+	redisadapter "github.com/dunlin-io/dunlin/adapter/redis"
 )
 
 // problems collects what is wrong, so that all of it can be mended at once.
@@ -58,25 +62,26 @@ func (d *Dev) check() error {
 	var p problems
 	d.Node.check(&p)
 	p.address("--addr", d.Addr)
+	if d.Redis == "" && d.Adapter == redisadapter.Sharded {
+		p.add("--adapter: the embedded Redis has no SPUBLISH: give --redis with the URL of a Redis 7 or later, or use classic or streams")
+	}
 	if d.Nodes < 1 || d.Nodes > maxDevNodes {
 		p.add("--nodes: %d: use 1 to %d", d.Nodes, maxDevNodes)
 	}
 	return p.err()
 }
 
+func (b *Bus) check(p *problems) {
+	if b.Redis == "" {
+		return
+	}
+	if _, err := b.RedisOptions(); err != nil {
+		p.add("--redis: %w", err)
+	}
+}
+
 func (n *Node) check(p *problems) {
-	if n.Redis != "" {
-		if _, err := n.RedisOptions(); err != nil {
-			p.add("--redis: %w", err)
-		}
-	}
-	switch n.Adapter {
-	case "classic":
-	case "sharded", "streams":
-		p.add("--adapter: %s comes with a later version: use classic", n.Adapter)
-	default:
-		p.add("--adapter: %q is unknown: use classic", n.Adapter)
-	}
+	n.Bus.check(p)
 	n.checkClients(p)
 	p.duration("--ping-interval", n.PingInterval, time.Millisecond)
 	p.duration("--ping-timeout", n.PingTimeout, time.Millisecond)
@@ -139,8 +144,12 @@ func (n *Node) checkClients(p *problems) {
 }
 
 func (p *problems) address(flag, addr string) {
-	if _, port, err := net.SplitHostPort(addr); err != nil || port == "" {
+	_, port, err := net.SplitHostPort(addr)
+	switch n, notNumber := strconv.Atoi(port); {
+	case err != nil || port == "":
 		p.add("%s: %q: write host:port, such as 127.0.0.1:3000, or :3000 for all interfaces", flag, addr)
+	case notNumber != nil || n < 0 || n > math.MaxUint16:
+		p.add("%s: %q: port %s: use a number from 0 to %d; 0 chooses a free port", flag, addr, port, math.MaxUint16)
 	}
 }
 

@@ -5,24 +5,32 @@ package config
 import (
 	"log/slog"
 	"time"
+
+	redisadapter "github.com/dunlin-io/dunlin/adapter/redis"
 )
 
-// Command is what the program was asked to do: *Serve, *Dev, *DevRedis or
-// *Version.
+// Command is what the program was asked to do: *Serve, *Dev, *Emit, *DevRedis
+// or *Version.
 type Command interface{ command() }
 
 func (*Serve) command()    {}
 func (*Dev) command()      {}
+func (*Emit) command()     {}
 func (*DevRedis) command() {}
 func (*Version) command()  {}
+
+// Bus is how the nodes of a cluster are joined.
+type Bus struct {
+	Config File `help:"Read options from this YAML or JSON file. Its keys are the names of the flags." placeholder:"FILE"`
+
+	Redis   string            `help:"Redis that joins the nodes: redis://, rediss:// (TLS) or unix://. Without it a node is alone." placeholder:"URL"`
+	Adapter redisadapter.Mode `help:"How nodes talk through Redis, the same on all of them: classic, sharded (needs Redis 7), streams." default:"classic"`
+}
 
 // Node is what serve and dev have in common. All durations are checked to be
 // positive, all sizes are bytes.
 type Node struct {
-	Config File `help:"Read options from this YAML or JSON file. Its keys are the names of the flags." placeholder:"FILE"`
-
-	Redis   string `help:"Redis that joins the nodes: redis://, rediss:// (TLS) or unix://. Without it the node is alone." placeholder:"URL"`
-	Adapter string `help:"How nodes talk through Redis: classic." default:"classic"`
+	Bus
 
 	Path           string   `help:"Path that Socket.IO clients use." default:"/socket.io/"`
 	Origins        []string `help:"Origins whose pages may use this server besides its own, such as https://app.example.com, https://*.example.com or http://localhost:*." placeholder:"ORIGIN"`
@@ -78,6 +86,27 @@ type Dev struct {
 	Playground bool       `help:"Serve the demo page at / and the events that it uses." default:"true" negatable:""`
 	Restart    bool       `help:"Start a node, or the embedded Redis, again when it has died."`
 	LogLevel   slog.Level `help:"Least important messages to log: debug, info, warn, error." default:"warn"`
+}
+
+// Emit acts on the sockets of a cluster from outside.
+type Emit struct {
+	Bus
+
+	Namespace string   `help:"Namespace." default:"/" env:"-"`
+	Room      []string `help:"Only members of this room, or the socket with this id. May be repeated: members of any of them." placeholder:"ROOM" sep:"none" env:"-"`
+	Except    []string `help:"Not the members of this room. May be repeated." placeholder:"ROOM" sep:"none" env:"-"`
+	Volatile  bool     `help:"Clients that cannot take the event at once miss it." env:"-"`
+	Servers   bool     `help:"Emit to the servers themselves, not to clients." env:"-"`
+	String    bool     `help:"Take arguments as strings, not as JSON." env:"-"`
+
+	Join       []string `help:"Make the sockets join this room. May be repeated." placeholder:"ROOM" sep:"none" env:"-"`
+	Leave      []string `help:"Make the sockets leave this room. May be repeated." placeholder:"ROOM" sep:"none" env:"-"`
+	Disconnect bool     `help:"Disconnect the sockets, after everything else." env:"-"`
+
+	Timeout time.Duration `help:"Time in which Redis must have taken everything." default:"5s" env:"-"`
+
+	Event     string   `arg:"" optional:"" help:"Name of the event."`
+	Arguments []string `arg:"" optional:"" name:"json" help:"Arguments of the event, each in JSON."`
 }
 
 // DevRedis runs the embedded Redis of dev.

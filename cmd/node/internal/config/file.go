@@ -18,14 +18,49 @@ type File string
 // maxFile bounds what is read: a configuration has some dozens of short lines.
 const maxFile = 1 << 20
 
+// setting is a value in a file, as it would stand on the command line.
+type setting struct {
+	text string
+	at   string // file and line
+}
+
+// sources tells where in a file the values of flags came from, by their names.
+type sources map[string]string
+
+// locate adds the place in the file to errors about flags.
+func (s sources) locate(err error) error {
+	if err == nil {
+		return nil
+	}
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		var errs []error
+		for _, err := range joined.Unwrap() {
+			errs = append(errs, s.locate(err))
+		}
+		return errors.Join(errs...)
+	}
+	flag, _, _ := strings.Cut(err.Error(), ":")
+	if at, ok := s[strings.TrimPrefix(flag, "--")]; ok {
+		return fmt.Errorf("%s: %w", at, err)
+	}
+	return err
+}
+
 // BeforeResolve is called by kong when the flag or its variable is set; it
-// gives the file's values to the flags that are not.
-func (File) BeforeResolve(ctx *kong.Context, trace *kong.Path) error {
+// gives the file's values to the flags that are not, and notes where they are
+// from.
+func (File) BeforeResolve(ctx *kong.Context, trace *kong.Path, from sources) error {
 	path, _ := ctx.FlagValue(trace.Flag).(File)
 	if path == "" {
 		return nil
 	}
-	values, err := readFile(string(path), ctx.Flags())
+	flags := ctx.Flags()
+	if ctx.Selected().Name == "emit" { // which reads the file of the nodes
+		for _, command := range ctx.Model.Children {
+			flags = append(flags, command.Flags...)
+		}
+	}
+	values, err := readFile(string(path), flags)
 	if err != nil {
 		return fmt.Errorf("--config: %w", err)
 	}
@@ -35,16 +70,18 @@ func (File) BeforeResolve(ctx *kong.Context, trace *kong.Path) error {
 				return nil, nil // the environment has set it
 			}
 		}
-		if text, ok := values[flag.Name]; ok {
-			return text, nil
+		value, ok := values[flag.Name]
+		if !ok {
+			return nil, nil
 		}
-		return nil, nil
+		from[flag.Name] = value.at
+		return value.text, nil
 	}))
 	return nil
 }
 
-// readFile returns the file's values as they would stand on the command line.
-func readFile(path string, flags []*kong.Flag) (map[string]string, error) {
+// readFile returns the file's values by the names of flags.
+func readFile(path string, flags []*kong.Flag) (map[string]setting, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, err
@@ -74,7 +111,8 @@ func readFile(path string, flags []*kong.Flag) (map[string]string, error) {
 		}
 	}
 	slices.Sort(known)
-	values := make(map[string]string)
+	known = slices.Compact(known)
+	values := make(map[string]setting)
 	var errs []error
 	for i := 0; i+1 < len(root.Content); i += 2 {
 		key, value := root.Content[i], root.Content[i+1]
@@ -87,7 +125,7 @@ func readFile(path string, flags []*kong.Flag) (map[string]string, error) {
 			errs = append(errs, fmt.Errorf("%s:%d: %s: %w", path, value.Line, key.Value, err))
 		}
 		if set {
-			values[key.Value] = text
+			values[key.Value] = setting{text, fmt.Sprintf("%s:%d", path, value.Line)}
 		}
 	}
 	return values, errors.Join(errs...)

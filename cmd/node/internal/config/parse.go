@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/alecthomas/kong"
+
+	redisadapter "github.com/dunlin-io/dunlin/adapter/redis"
 )
 
 const envPrefix = "DUNLIN"
@@ -20,8 +22,11 @@ const envPrefix = "DUNLIN"
 type commands struct {
 	Serve    Serve    `cmd:"" help:"Run one node."`
 	Dev      Dev      `cmd:"" help:"Run a whole cluster on this machine: Redis, nodes, a front door and the demo page."`
+	Emit     Emit     `cmd:"" help:"Emit an event to the clients of a cluster, or move or disconnect them."`
 	DevRedis DevRedis `cmd:"" hidden:"" help:"Run the embedded Redis of dev."`
 	Version  Version  `cmd:"" help:"Print the version."`
+
+	PrintVersion bool `name:"version" help:"Print the version." env:"-"` // read by Parse
 }
 
 // Parse reads args, without the name of the program, and the environment. Help
@@ -32,9 +37,13 @@ func Parse(args []string, stdout, stderr io.Writer) (Command, error) {
 		return nil, err
 	}
 	var c commands
-	parser, err := newParser(&c, kong.Writers(stdout, stderr))
+	from := make(sources)
+	parser, err := newParser(&c, kong.Writers(stdout, stderr), kong.Bind(from))
 	if err != nil {
 		return nil, err
+	}
+	if len(args) > 0 && args[0] == "--version" { // kong wants a command beside it
+		args = []string{"version"}
 	}
 	ctx, err := parser.Parse(args)
 	if err != nil {
@@ -42,21 +51,32 @@ func Parse(args []string, stdout, stderr io.Writer) (Command, error) {
 		if parse := (*kong.ParseError)(nil); errors.As(err, &parse) {
 			err = parse.Unwrap()
 		}
-		return nil, err
+		return nil, from.locate(hint(err))
 	}
-	switch ctx.Command() {
+	if c.PrintVersion {
+		return &c.Version, nil
+	}
+	var command interface {
+		Command
+		check() error
+	}
+	switch ctx.Selected().Name {
 	case "serve":
-		return &c.Serve, c.Serve.check()
+		command = &c.Serve
 	case "dev":
-		return &c.Dev, c.Dev.check()
+		command = &c.Dev
+	case "emit":
+		command = &c.Emit
 	case "dev-redis":
 		return &c.DevRedis, nil
 	default:
 		return &c.Version, nil
 	}
+	return command, from.locate(command.check())
 }
 
 func newParser(c *commands, options ...kong.Option) (*kong.Kong, error) {
+	options = append([]kong.Option{kong.Bind(sources{})}, options...)
 	return kong.New(c, append(options,
 		kong.Name("dunlin"),
 		kong.Description("A Socket.IO server that scales over many nodes. Options come from flags, then the environment, then --config."),
@@ -65,6 +85,7 @@ func newParser(c *commands, options ...kong.Option) (*kong.Kong, error) {
 		kong.TypeMapper(reflect.TypeFor[time.Duration](), kong.MapperFunc(decodeDuration)),
 		kong.TypeMapper(reflect.TypeFor[int](), kong.MapperFunc(decodeInt)),
 		kong.TypeMapper(reflect.TypeFor[slog.Level](), kong.MapperFunc(decodeLevel)),
+		kong.TypeMapper(reflect.TypeFor[redisadapter.Mode](), kong.MapperFunc(decodeMode)),
 	)...)
 }
 
@@ -109,6 +130,19 @@ func decodeLevel(ctx *kong.DecodeContext, target reflect.Value) error {
 	return nil
 }
 
+func decodeMode(ctx *kong.DecodeContext, target reflect.Value) error {
+	var text string
+	if err := ctx.Scan.PopValueInto("adapter", &text); err != nil {
+		return err
+	}
+	mode, err := redisadapter.ParseMode(text)
+	if err != nil {
+		return fmt.Errorf("%q is unknown: use classic, sharded or streams", text)
+	}
+	target.Set(reflect.ValueOf(mode))
+	return nil
+}
+
 // unsetEmpty removes our variables that are empty, as templates of deployments
 // leave them: an empty variable is an unset one.
 func unsetEmpty() error {
@@ -133,9 +167,15 @@ func environment() []string {
 	return names
 }
 
-// UnknownEnvironment returns the variables that have our prefix and that no
-// option reads, which are most likely misspelled.
-func UnknownEnvironment() []string {
+// Unknown is an environment variable that has our prefix and that no option
+// reads.
+type Unknown struct {
+	Name  string
+	Meant string // most likely; empty: no idea
+}
+
+// UnknownEnvironment returns the variables that are most likely misspelled.
+func UnknownEnvironment() []Unknown {
 	parser, err := newParser(new(commands))
 	if err != nil {
 		return nil
@@ -146,5 +186,11 @@ func UnknownEnvironment() []string {
 			known = append(known, flag.Tag.Envs...)
 		}
 	}
-	return slices.DeleteFunc(environment(), func(name string) bool { return slices.Contains(known, name) })
+	var unknown []Unknown
+	for _, name := range environment() {
+		if !slices.Contains(known, name) {
+			unknown = append(unknown, Unknown{name, meant(name, known)})
+		}
+	}
+	return unknown
 }

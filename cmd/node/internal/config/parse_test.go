@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -40,7 +41,7 @@ func TestDefaults(t *testing.T) {
 	s := serve(t)
 	want := &config.Serve{
 		Node: config.Node{
-			Adapter: "classic", Path: "/socket.io/", Transports: []string{"polling", "websocket"},
+			Path: "/socket.io/", Transports: []string{"polling", "websocket"},
 			PingInterval: 25 * time.Second, PingTimeout: 20 * time.Second, UpgradeTimeout: 10 * time.Second,
 			ConnectTimeout: 45 * time.Second, RequestTimeout: 5 * time.Second,
 			MaxPayload: 1_000_000, MaxPending: 4 << 20, ShutdownTimeout: 10 * time.Second, LogFormat: "text",
@@ -106,13 +107,23 @@ func TestBadInputIsExplained(t *testing.T) {
 		{"serve --adr=x", []string{"--adr", `did you mean "--addr"`}},
 		{"serve --addr=3000", []string{"--addr", "127.0.0.1:3000"}},
 		{"serve --addr=localhost:", []string{"--addr", "host:port"}},
+		{"serve --addr=:99999", []string{"--addr", "port 99999", "0 to 65535"}},
+		{"serve --addr=:-1", []string{"--addr", "0 to 65535"}},
+		{"serve --addr=:http", []string{"--addr", "0 to 65535"}},
+		{"dev --addr=127.0.0.1:65536", []string{"--addr", "0 to 65535"}},
+		{"serve --admin-addr=:65536", []string{"--admin-addr", "0 to 65535"}},
+		{"serve --port=3000", []string{"--port", "did you mean --addr", "--addr=127.0.0.1:3000"}},
+		{"dev -p 3000", []string{"-p", "did you mean --addr"}},
+		{"serve --cors=*", []string{"--cors", "did you mean --origins", "https://"}},
+		{"serve --origin=https://a.example", []string{"--origin", "did you mean --origins"}},
+		{"serve --redis-url=redis://h:1", []string{"--redis-url", "did you mean --redis"}},
+		{"serve --nodes=3", []string{"--nodes", "one node", "dunlin dev --nodes"}},
+		{"dev --node=3", []string{"--node", `did you mean "--nodes"`}},
 		{"serve --admin-addr=9", []string{"--admin-addr", "host:port"}},
 		{"serve --admin-addr=127.0.0.1:3000", []string{"--admin-addr", "another port"}},
 		{"serve --redis=http://h:1", []string{"--redis", "redis://"}},
 		{"serve --redis=redis://h:1/x", []string{"--redis", "redis://[user:password@]host:port"}},
-		{"serve --adapter=sharded", []string{"--adapter", "later version", "classic"}},
-		{"serve --adapter=streams", []string{"--adapter", "later version", "classic"}},
-		{"serve --adapter=x", []string{"--adapter", "classic"}},
+		{"serve --adapter=x", []string{"--adapter", `"x"`, "classic, sharded or streams"}},
 		{"serve --path=socket.io", []string{"--path", "begin with a slash"}},
 		{"serve --path=/a{b}/", []string{"--path", "such as /socket.io/"}},
 		{"serve --path=/readyz", []string{"--path", "another use"}},
@@ -146,10 +157,14 @@ func TestBadInputIsExplained(t *testing.T) {
 		{"dev --nodes=0", []string{"--nodes", "1 to 32"}},
 		{"dev --nodes=many", []string{"--nodes", "digits"}},
 		{"dev --addr=x", []string{"--addr", "host:port"}},
+		{"dev --adapter=sharded", []string{"--adapter", "--redis", "Redis 7"}},
 		{"serve --config=/nowhere.yaml", []string{"--config", "/nowhere.yaml", "no such file"}},
 		{"serve " + file("ping-intervall: 1s"), []string{"--config", "dunlin.yaml:1", `unknown key "ping-intervall"`, "ping-interval,"}},
 		{"serve " + file("addr: x:1\nuntil-stdin-closes: true"), []string{"dunlin.yaml:2", "unknown key"}},
-		{"serve " + file("\nping-interval: 25"), []string{"--ping-interval", "such as 25s"}},
+		{"serve " + file("\nping-interval: 25"), []string{"dunlin.yaml:2: --ping-interval", "such as 25s"}},
+		{"serve " + file("\n\nping-interval: 25h\nmax-payload: 1"), []string{"dunlin.yaml:3: --ping-interval", "1ms to 24h", "dunlin.yaml:4: --max-payload"}},
+		{"serve " + file("adapter: fast"), []string{"dunlin.yaml:1: --adapter", "classic, sharded or streams"}},
+		{"serve --ping-interval=25h " + file("ping-interval: 25s"), []string{"--ping-interval: 25h0m0s"}},
 		{"serve " + file("transports: {a: b}"), []string{"dunlin.yaml:1", "transports", "plain value"}},
 		{"serve " + file("transports: [[a]]"), []string{"dunlin.yaml:1", "transports", "list of plain values"}},
 		{"serve " + file("- addr"), []string{"dunlin.yaml:1", "list of options"}},
@@ -186,8 +201,16 @@ func TestAllProblemsAreTold(t *testing.T) {
 func TestUnknownEnvironmentIsFound(t *testing.T) {
 	t.Setenv("DUNLIN_ADR", "x")
 	t.Setenv("DUNLIN_ADDR", "127.0.0.1:1")
-	if got := config.UnknownEnvironment(); !reflect.DeepEqual(got, []string{"DUNLIN_ADR"}) {
-		t.Errorf("UnknownEnvironment() = %q, want DUNLIN_ADR", got)
+	t.Setenv("DUNLIN_ORIGIN", "https://a.example")
+	t.Setenv("DUNLIN_PORT", "3000")
+	t.Setenv("DUNLIN_WHATEVER", "x")
+	got := config.UnknownEnvironment()
+	slices.SortFunc(got, func(a, b config.Unknown) int { return strings.Compare(a.Name, b.Name) })
+	want := []config.Unknown{
+		{"DUNLIN_ADR", "DUNLIN_ADDR"}, {"DUNLIN_ORIGIN", "DUNLIN_ORIGINS"}, {"DUNLIN_PORT", "DUNLIN_ADDR"}, {"DUNLIN_WHATEVER", ""},
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("UnknownEnvironment() = %q, want %q", got, want)
 	}
 }
 
@@ -201,7 +224,7 @@ func TestPasswordIsNotShown(t *testing.T) {
 			t.Errorf("--redis %s: the error shows the password: %v", url, err)
 		}
 	}
-	n := config.Node{Redis: "redis://u:hunter2@h:1/2?password=hunter2"}
+	n := config.Bus{Redis: "redis://u:hunter2@h:1/2?password=hunter2"}
 	if name := n.RedisName(); strings.Contains(name, secret) || !strings.Contains(name, "h:1/2") {
 		t.Errorf("RedisName() = %q, want the host without the password", name)
 	}
@@ -212,7 +235,7 @@ func TestArgsAreReadBack(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "socket.io.js"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s := serve(t, "--redis=redis://:secret@h:1", "--path=/x", "--origins=https://a.example,https://*.b.example", "--credentials",
+	s := serve(t, "--redis=redis://:secret@h:1", "--adapter=streams", "--path=/x", "--origins=https://a.example,https://*.b.example", "--credentials",
 		"--transports=websocket", "--ping-interval=1500ms", "--recovery=2m", "--max-payload=2000", "--client-dir="+dir,
 		"--drain-delay=1s", "--log-level=debug", "--log-format=json", "--addr=127.0.0.1:1", "--admin-addr=127.0.0.1:2",
 		"--node-name=n", "--session-prefix=p", "--playground")
@@ -226,5 +249,22 @@ func TestArgsAreReadBack(t *testing.T) {
 	t.Setenv(config.RedisVariable, s.Redis)
 	if got := serve(t, args[1:]...); !reflect.DeepEqual(got, s) {
 		t.Errorf("read back from %q:\n%+v, want\n%+v", args, got, s)
+	}
+}
+
+func TestAFlagIsNotBlamedOnTheFile(t *testing.T) {
+	_, err := parse(t, "serve", "--ping-interval=25h", "--config", writeFile(t, "dunlin.yaml", "ping-interval: 25s"))
+	if err == nil || strings.Contains(err.Error(), "dunlin.yaml") {
+		t.Errorf("error %v, want one about the flag alone", err)
+	}
+}
+
+func TestVersionIsAFlagToo(t *testing.T) {
+	for _, args := range []string{"version", "--version", "serve --version", "--version serve"} {
+		if command, err := parse(t, strings.Fields(args)...); err != nil {
+			t.Errorf("dunlin %s: %v", args, err)
+		} else if _, ok := command.(*config.Version); !ok {
+			t.Errorf("dunlin %s is %T", args, command)
+		}
 	}
 }

@@ -8,8 +8,8 @@ import (
 )
 
 // RedisOptions are those of a client for --redis.
-func (n *Node) RedisOptions() (*redis.Options, error) {
-	u, err := url.Parse(n.Redis)
+func (b *Bus) RedisOptions() (*redis.Options, error) {
+	u, err := url.Parse(b.Redis)
 	if err == nil {
 		switch u.Scheme {
 		case "redis", "rediss", "unix":
@@ -17,7 +17,7 @@ func (n *Node) RedisOptions() (*redis.Options, error) {
 			return nil, errors.New("the scheme is unknown: write redis://, rediss:// or unix://")
 		}
 		var options *redis.Options
-		if options, err = redis.ParseURL(n.Redis); err == nil {
+		if options, err = redis.ParseURL(b.Redis); err == nil {
 			return options, nil
 		}
 	}
@@ -27,8 +27,8 @@ func (n *Node) RedisOptions() (*redis.Options, error) {
 }
 
 // RedisName is the URL of --redis without its password.
-func (n *Node) RedisName() string {
-	u, err := url.Parse(n.Redis)
+func (b *Bus) RedisName() string {
+	u, err := url.Parse(b.Redis)
 	if err != nil {
 		return "?"
 	}

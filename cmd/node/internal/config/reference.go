@@ -8,26 +8,33 @@ import (
 )
 
 // Reference returns Markdown tables of the options of serve, and of those of
-// dev that serve does not have.
-func Reference() (serve, dev string, err error) {
+// the other commands that serve does not have, by command.
+func Reference() (map[string]string, error) {
 	parser, err := newParser(new(commands))
 	if err != nil {
-		return "", "", err
+		return nil, err
 	}
-	var tables [2]strings.Builder
+	tables := make(map[string]string)
 	shared := make(map[string]string) // name → row
-	for i, command := range parser.Model.Children[:2] {
-		fmt.Fprint(&tables[i], "| flag | environment | default | meaning |\n| --- | --- | --- | --- |\n")
+	for _, command := range parser.Model.Children {
+		if command.Hidden || command.Name == "version" {
+			continue
+		}
+		var table strings.Builder
+		table.WriteString("| flag | environment | default | meaning |\n| --- | --- | --- | --- |\n")
 		for _, flag := range command.Flags {
 			row := row(flag)
-			if flag.Hidden || flag.Name == "help" || i == 1 && shared[flag.Name] == row {
+			if flag.Hidden || flag.Name == "help" || shared[flag.Name] == row {
 				continue
 			}
-			shared[flag.Name] = row
-			tables[i].WriteString(row)
+			if command.Name == "serve" {
+				shared[flag.Name] = row
+			}
+			table.WriteString(row)
 		}
+		tables[command.Name] = table.String()
 	}
-	return tables[0].String(), tables[1].String(), nil
+	return tables, nil
 }
 
 func row(flag *kong.Flag) string {
@@ -41,9 +48,13 @@ func row(flag *kong.Flag) string {
 			name = "--" + flag.Name
 		}
 	}
-	def := ""
-	if flag.Default != "" {
-		def = "`" + flag.Default + "`"
+	return fmt.Sprintf("| %s | %s | %s | %s |\n",
+		code(name), code(strings.Join(flag.Tag.Envs, "`, `")), code(flag.Default), strings.ReplaceAll(flag.Help, "|", `\|`))
+}
+
+func code(text string) string {
+	if text == "" {
+		return ""
 	}
-	return fmt.Sprintf("| `%s` | `%s` | %s | %s |\n", name, strings.Join(flag.Tag.Envs, "`, `"), def, strings.ReplaceAll(flag.Help, "|", `\|`))
+	return "`" + text + "`"
 }

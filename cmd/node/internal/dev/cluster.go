@@ -44,6 +44,7 @@ func Run(ctx context.Context, cfg *config.Dev, logger *slog.Logger, out, stderr 
 		return fmt.Errorf("--addr: %w: stop what listens there, or choose another port; port 0 is a free one", err)
 	}
 	defer c.stop() // what start has begun, also when it fails
+	c.out.Printf("dev pid %d", os.Getpid())
 	if err := c.start(ctx); err != nil {
 		_ = front.Close()
 		if ctx.Err() != nil {
