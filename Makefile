@@ -81,7 +81,7 @@ nemesis: ## random faults on real processes: SEED=1 ROUNDS=20 ADAPTER=classic
 	SEED=$(SEED) ROUNDS=$(ROUNDS) ADAPTER=$(ADAPTER) go test -count=1 -timeout=90m -run=TestNemesis -v ./test/nemesis
 
 night: ## what is too slow for every change: long fuzzing, repeated race runs
-	$(MAKE) fuzz FUZZTIME=30m
+	$(MAKE) fuzz FUZZTIME=10m
 	$(MAKE) race COUNT=5
 	$(MAKE) nemesis SEED=$$RANDOM ROUNDS=200
 	DIFFERENTIAL_INPUTS=1000000 DIFFERENTIAL_SEED=$$RANDOM go test -count=1 -timeout=60m -v ./test/differential
