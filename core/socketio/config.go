@@ -85,7 +85,7 @@ type Hooks struct {
 	OnConnectError func(namespace string, h *Handshake, err error)
 	// OnEventError is told of an event that a typed handler or a per-event
 	// middleware refused. Without it such errors are logged, except
-	// *RemoteErrors.
+	// *RemoteErrors; arguments that do not fit at the level of debugging.
 	OnEventError func(ev *Event, err error)
 	// OnGap is told that a namespace heard the other nodes again after an
 	// interruption, so that messages may have been missed.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math"
 	"net/http"
 	"sync"
@@ -149,14 +150,19 @@ func (s *Server) encode(p *parser.Packet) (*engineio.Batch, error) {
 }
 
 // eventError reports an event that was refused. A *RemoteError is for the
-// client, and a hook is told of everything; otherwise the log is.
+// client, and a hook is told of everything; otherwise the log is, where clients
+// must not be able to cry wolf.
 func (s *Server) eventError(ev *Event, err error) {
 	if hook := s.cfg.Hooks.OnEventError; hook != nil {
 		hook(ev, err)
 		return
 	}
-	if remote := (*RemoteError)(nil); !errors.As(err, &remote) {
-		s.cfg.Logger.Warn("event refused", "event", ev.Name, "socket", ev.Socket.id, "err", err)
+	level := slog.LevelWarn
+	if _, clients := errors.AsType[payloadError](err); clients {
+		level = slog.LevelDebug
+	}
+	if _, meant := errors.AsType[*RemoteError](err); !meant {
+		s.cfg.Logger.Log(context.Background(), level, "event refused", "event", ev.Name, "socket", ev.Socket.id, "err", err)
 	}
 }
 

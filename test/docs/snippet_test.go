@@ -42,6 +42,7 @@ var packages = map[string]string{
 	"strings":      "strings",
 	"sync":         "sync",
 	"synctest":     "testing/synctest",
+	"syscall":      "syscall",
 	"testing":      "testing",
 	"time":         "time",
 	"url":          "net/url",

@@ -68,7 +68,7 @@ func newChat(cfg socketio.Config) (*socketio.Server, error) {
 		return members(ctx, io, name)
 	})
 	socketio.On(io, "say", func(_ context.Context, s *socketio.Socket, m message) error {
-		if !slices.Contains(s.Rooms(), room(m.Room)) {
+		if !s.InRoom(room(m.Room)) {
 			return &socketio.RemoteError{Code: "not_in_room", Message: "join " + m.Room + " first"}
 		}
 		m.From = nameOf(s) // and not what the client says
