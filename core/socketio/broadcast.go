@@ -18,7 +18,11 @@ type PartialError = cluster.PartialError
 // immutable value: each modifier returns another one, so that an operator can
 // be kept and used from any goroutine. The methods of the zero value return
 // ErrClosed.
-type BroadcastOperator struct {
+type BroadcastOperator struct{ operator }
+
+// operator is what namespaces embed. It is no alias of BroadcastOperator, so
+// that the documentation of each type that has its methods lists them.
+type operator struct {
 	ns      *Namespace
 	target  cluster.Target
 	scoped  bool // To was called: no rooms means nobody
@@ -28,33 +32,45 @@ type BroadcastOperator struct {
 // To narrows to the members of any of the rooms; several calls add up, and
 // each socket is reached once. An operator that was given only empty lists
 // reaches nobody.
-func (o BroadcastOperator) To(rooms ...string) BroadcastOperator {
+func (o operator) To(rooms ...string) BroadcastOperator {
 	o.target.Rooms = union(o.target.Rooms, rooms)
 	o.scoped = true
-	return o
+	return BroadcastOperator{o}
 }
 
 // In is To.
-func (o BroadcastOperator) In(rooms ...string) BroadcastOperator { return o.To(rooms...) }
+func (o operator) In(rooms ...string) BroadcastOperator { return o.To(rooms...) }
 
 // Except leaves out the members of the rooms. A socket's id is a room.
-func (o BroadcastOperator) Except(rooms ...string) BroadcastOperator {
+func (o operator) Except(rooms ...string) BroadcastOperator {
 	o.target.Except = union(o.target.Except, rooms)
-	return o
+	return BroadcastOperator{o}
 }
 
 // Local keeps to the sockets of this node.
-func (o BroadcastOperator) Local() BroadcastOperator { o.target.Local = true; return o }
+func (o operator) Local() BroadcastOperator {
+	o.target.Local = true
+	return BroadcastOperator{o}
+}
 
 // Volatile lets a socket miss an event that its connection cannot take at
 // once.
-func (o BroadcastOperator) Volatile() BroadcastOperator { o.target.Volatile = true; return o }
+func (o operator) Volatile() BroadcastOperator {
+	o.target.Volatile = true
+	return BroadcastOperator{o}
+}
 
 // Compress says whether events may be compressed.
-func (o BroadcastOperator) Compress(on bool) BroadcastOperator { o.target.Compress = &on; return o }
+func (o operator) Compress(on bool) BroadcastOperator {
+	o.target.Compress = &on
+	return BroadcastOperator{o}
+}
 
 // Timeout bounds the waiting for acknowledgements.
-func (o BroadcastOperator) Timeout(d time.Duration) BroadcastOperator { o.timeout = d; return o }
+func (o operator) Timeout(d time.Duration) BroadcastOperator {
+	o.timeout = d
+	return BroadcastOperator{o}
+}
 
 // union returns a new slice with what is in a or b, each once.
 func union(a, b []string) []string {
@@ -68,12 +84,12 @@ func union(a, b []string) []string {
 }
 
 // nobody reports whether the operator selects no socket at all.
-func (o BroadcastOperator) nobody() bool { return o.scoped && len(o.target.Rooms) == 0 }
+func (o operator) nobody() bool { return o.scoped && len(o.target.Rooms) == 0 }
 
 // Emit sends an event to the selected sockets. The sockets of this node have
 // it queued when Emit returns. It does not wait for the other nodes: an error
 // that wraps ErrNotPropagated says that they will not get it.
-func (o BroadcastOperator) Emit(event string, args ...any) error {
+func (o operator) Emit(event string, args ...any) error {
 	p, err := o.packet(event, args)
 	if err != nil || o.nobody() {
 		return err
@@ -85,7 +101,7 @@ func (o BroadcastOperator) Emit(event string, args ...any) error {
 }
 
 // Send emits "message".
-func (o BroadcastOperator) Send(args ...any) error { return o.Emit("message", args...) }
+func (o operator) Send(args ...any) error { return o.Emit("message", args...) }
 
 // Reply is one socket's acknowledgement of a broadcast. Node and SocketID are
 // empty when a Node.js server reported it.
@@ -99,7 +115,7 @@ type Reply struct {
 // sockets, until the earlier of ctx's end and the operator's Timeout; with
 // neither, 10 s. Replies come in the order of their arrival. When some are
 // missing, those that came are returned with a *PartialError.
-func (o BroadcastOperator) EmitWithAck(ctx context.Context, event string, args ...any) ([]Reply, error) {
+func (o operator) EmitWithAck(ctx context.Context, event string, args ...any) ([]Reply, error) {
 	p, err := o.packet(event, args)
 	if err != nil || o.nobody() {
 		return nil, err
@@ -118,7 +134,7 @@ func (o BroadcastOperator) EmitWithAck(ctx context.Context, event string, args .
 	return replies, err
 }
 
-func (o BroadcastOperator) packet(event string, args []any) (*parser.Packet, error) {
+func (o operator) packet(event string, args []any) (*parser.Packet, error) {
 	if o.ns == nil {
 		return nil, ErrClosed
 	}
@@ -142,7 +158,7 @@ func propagated(err error) error {
 
 // SocketsJoin makes the selected sockets join rooms, those of this node at
 // once.
-func (o BroadcastOperator) SocketsJoin(rooms ...string) error {
+func (o operator) SocketsJoin(rooms ...string) error {
 	if o.ns == nil {
 		return ErrClosed
 	}
@@ -153,7 +169,7 @@ func (o BroadcastOperator) SocketsJoin(rooms ...string) error {
 }
 
 // SocketsLeave makes the selected sockets leave rooms.
-func (o BroadcastOperator) SocketsLeave(rooms ...string) error {
+func (o operator) SocketsLeave(rooms ...string) error {
 	if o.ns == nil {
 		return ErrClosed
 	}
@@ -164,12 +180,12 @@ func (o BroadcastOperator) SocketsLeave(rooms ...string) error {
 }
 
 // DisconnectSockets does Socket.Disconnect to the selected sockets.
-func (o BroadcastOperator) DisconnectSockets() error { return o.disconnect(false) }
+func (o operator) DisconnectSockets() error { return o.disconnect(false) }
 
 // DisconnectConns does Socket.DisconnectConn to the selected sockets.
-func (o BroadcastOperator) DisconnectConns() error { return o.disconnect(true) }
+func (o operator) DisconnectConns() error { return o.disconnect(true) }
 
-func (o BroadcastOperator) disconnect(closeConn bool) error {
+func (o operator) disconnect(closeConn bool) error {
 	if o.ns == nil {
 		return ErrClosed
 	}
@@ -181,7 +197,7 @@ func (o BroadcastOperator) disconnect(closeConn bool) error {
 
 // FetchSockets describes the selected sockets. What has come in is returned
 // also with an error, which is a *PartialError when nodes did not answer.
-func (o BroadcastOperator) FetchSockets(ctx context.Context) ([]*RemoteSocket, error) {
+func (o operator) FetchSockets(ctx context.Context) ([]*RemoteSocket, error) {
 	if o.ns == nil {
 		return nil, ErrClosed
 	}

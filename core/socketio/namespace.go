@@ -19,11 +19,9 @@ import (
 // meanwhile take effect when the socket is connected.
 type Middleware func(*Socket) error
 
-// Namespace is a part of the server that clients join on its own. It has every
-// method of BroadcastOperator, for everybody in it: Emit, To, In, Except,
-// Local, Volatile, Timeout, EmitWithAck, FetchSockets, SocketsJoin,
-// SocketsLeave, DisconnectSockets and so on; see there. Its methods may be
-// called from any goroutine.
+// Namespace is a part of the server that clients join on its own. As a
+// BroadcastOperator it acts on everybody in it. Its methods may be called from
+// any goroutine.
 type Namespace struct {
 	operator
 	shared
@@ -44,9 +42,6 @@ type Namespace struct {
 	sockets int  // in the namespace, or about to be
 	pinned  bool // the application asked for it: it stays without sockets
 }
-
-// operator lets Namespace embed its operator under an unexported name.
-type operator = BroadcastOperator
 
 // shared is what one registers alike on a namespace and on a family of dynamic
 // namespaces.
@@ -120,7 +115,7 @@ func (h *shared) OnServerSide(event string, f func(*ServerEvent)) (off func()) {
 
 func newNamespace(srv *Server, name string, parent *ParentNamespace) *Namespace {
 	n := &Namespace{name: name, server: srv, parent: parent, rooms: newRooms()}
-	n.operator = BroadcastOperator{ns: n}
+	n.operator = operator{ns: n}
 	n.shared = shared{registry: &registry{}, log: srv.cfg.Logger, noted: func() { n.outgoingAny.Store(true) }}
 	n.places = []*registry{n.registry}
 	if parent != nil {

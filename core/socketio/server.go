@@ -15,10 +15,8 @@ import (
 	"github.com/dunlin-io/dunlin/core/parser"
 )
 
-// Server is one node. It has every method of its namespace "/" and so of
-// BroadcastOperator: On, OnConnect, Use, Emit, To, FetchSockets and so on; see
-// Namespace and BroadcastOperator. Its methods may be called from any
-// goroutine.
+// Server is one node. It has the methods of its namespace "/". Its methods may
+// be called from any goroutine.
 type Server struct {
 	*Namespace
 	cfg     Config
