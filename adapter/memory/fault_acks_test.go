@@ -37,8 +37,12 @@ func TestAcknowledgementsCountOncePerSocket(t *testing.T) {
 		},
 		"everything comes twice": {
 			b: []cluster.Body{
-				cluster.AckCount{Count: 2}, cluster.AckCount{Count: 2}, cluster.AckReply{SocketID: "b1"},
-				cluster.AckReply{SocketID: "b1"}, cluster.AckReply{SocketID: "b2"}, cluster.AckReply{SocketID: "b2"},
+				cluster.AckCount{Count: 2},
+				cluster.AckCount{Count: 2},
+				cluster.AckReply{SocketID: "b1"},
+				cluster.AckReply{SocketID: "b1"},
+				cluster.AckReply{SocketID: "b2"},
+				cluster.AckReply{SocketID: "b2"},
 			},
 			c:       []cluster.Body{cluster.AckCount{Count: 1}, cluster.AckReply{SocketID: "b1"}}, // the same id elsewhere
 			answers: 3,

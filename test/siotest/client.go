@@ -1,6 +1,7 @@
 package siotest
 
 import (
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -8,29 +9,49 @@ import (
 	"github.com/dunlin-io/dunlin/core/parser"
 )
 
-// Client is a client in one namespace.
+// Client is a client in one namespace. After its connection has ended, Resume
+// or Options.Reconnect give it another one; what it has received stays.
 type Client struct {
 	t         testing.TB
 	manager   *manager
 	namespace string
-	outcome   mailbox[parser.Packet] // CONNECT or CONNECT_ERROR
+	outcome   mailbox[parser.Packet] // CONNECT or CONNECT_ERROR, of the latest connection
 	events    mailbox[*Event]
-	gone      chan struct{} // closed when the client is disconnected
 
-	mu      sync.Mutex // guards the following
-	id      string
-	pid     string
-	reason  string
-	acks    uint64
-	answers map[string]func(parser.Args) []any
-	pending map[uint64]*Answer
-	log     []string // of what arrived last
+	mu        sync.Mutex // guards the following
+	auth      any
+	attempts  int // to join
+	id        string
+	recovery  recovery
+	connected bool          // between CONNECT and the end
+	active    bool          // not refused, and neither side wished it to end
+	gone      chan struct{} // closed when the client is disconnected
+	reason    string        // why it is; empty while it is not
+	ends      []string      // reasons that ExpectDisconnect was not asked for
+	acks      uint64
+	answers   map[string]func(parser.Args) []any
+	pending   map[uint64]*Answer
+	held      []*parser.Packet // emitted while the client was away
+	log       []string         // of what arrived last
+}
+
+func newClient(m *manager, namespace string, auth any) *Client {
+	return &Client{
+		t: m.t, manager: m, namespace: namespace, auth: auth,
+		gone:    make(chan struct{}),
+		answers: make(map[string]func(parser.Args) []any),
+		pending: make(map[uint64]*Answer),
+	}
 }
 
 // Event is an event from the server.
 type Event struct {
 	Name string
 	parser.Args
+	// Offset is the last argument where connection state recovery has added one,
+	// which Expect does not compare; see Client.Offset.
+	Offset string
+
 	client *Client
 	id     uint64
 	wants  bool
@@ -52,10 +73,11 @@ func (c *Client) ID() string {
 	return c.id
 }
 
-// Session is the connection under the client.
-func (c *Client) Session() *Session { return c.manager.session }
+// Session is the connection under the client, the latest one.
+func (c *Client) Session() *Session { return c.manager.current() }
 
-// Join joins one more namespace over the same connection.
+// Join joins one more namespace over the same connection; auth is as in
+// Options.
 func (c *Client) Join(namespace string, auth ...any) *Client {
 	c.t.Helper()
 	joined := c.Try(namespace, auth...)
@@ -66,20 +88,33 @@ func (c *Client) Join(namespace string, auth ...any) *Client {
 // Try asks for one more namespace over the same connection; ExpectConnect or
 // ExpectConnectError says what comes of it.
 func (c *Client) Try(namespace string, auth ...any) *Client {
-	var payload any
-	if len(auth) > 0 {
-		payload = auth[0]
-	}
-	return c.manager.join(namespace, payload)
+	c.t.Helper()
+	return c.manager.join(namespace, one(c.t, auth))
 }
 
-// Emit sends an event.
+// Emit sends an event. A client that is away and comes back by itself sends it
+// then; one that does not come back sends nothing.
 func (c *Client) Emit(event string, args ...any) {
 	c.t.Helper()
-	c.manager.send(c.event(event, args))
+	c.send(c.event(event, args))
 }
 
-// EmitWithAck sends an event and returns its answer-to-be.
+// EmitVolatile sends an event only if the client is connected and nothing waits
+// to be sent before it, and reports whether it did.
+func (c *Client) EmitVolatile(event string, args ...any) bool {
+	c.t.Helper()
+	p := c.event(event, args)
+	c.mu.Lock()
+	connected := c.connected
+	c.mu.Unlock()
+	if !connected || !c.Session().idle() {
+		return false
+	}
+	c.manager.send(p)
+	return true
+}
+
+// EmitWithAck sends an event like Emit and returns its answer-to-be.
 func (c *Client) EmitWithAck(event string, args ...any) *Answer {
 	c.t.Helper()
 	p := c.event(event, args)
@@ -89,7 +124,7 @@ func (c *Client) EmitWithAck(event string, args ...any) *Answer {
 	a := &Answer{client: c, event: event}
 	c.pending[p.ID] = a
 	c.mu.Unlock()
-	c.manager.send(p)
+	c.send(p)
 	return a
 }
 
@@ -100,6 +135,19 @@ func (c *Client) event(event string, args []any) *parser.Packet {
 		c.t.Fatalf("encode event %q: %v", event, err)
 	}
 	return &parser.Packet{Type: parser.Event, Namespace: c.namespace, Payload: a.EventPayload()}
+}
+
+// send sends a packet now, or when the client is back.
+func (c *Client) send(p *parser.Packet) {
+	c.mu.Lock()
+	hold := c.manager.opts.Reconnect && c.active && !c.connected
+	if hold {
+		c.held = append(c.held, p)
+	}
+	c.mu.Unlock()
+	if !hold {
+		c.manager.send(p)
+	}
 }
 
 func (c *Client) ack(id uint64, args []any) {
@@ -125,18 +173,10 @@ func (c *Client) Answer(event string, f func(args parser.Args) []any) {
 	c.answers[event] = f
 }
 
-// PID is the secret by which the client may continue its session after an
-// interruption; empty without connection state recovery.
-func (c *Client) PID() string {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.pid
-}
-
 // Disconnect leaves the namespace; the connection stays.
 func (c *Client) Disconnect() {
 	c.manager.send(&parser.Packet{Type: parser.Disconnect, Namespace: c.namespace})
-	c.end("io client disconnect")
+	c.end("io client disconnect", false)
 }
 
 // Close says goodbye to the server, after everything sent so far.
@@ -153,21 +193,12 @@ func (c *Client) receive(p *parser.Packet) {
 	c.note(p)
 	switch p.Type {
 	case parser.Connect:
-		var accepted struct {
-			SID string `json:"sid"`
-			PID string `json:"pid"`
-		}
-		if err := p.Payload.Scan(&accepted); err != nil {
-			c.t.Errorf("CONNECT of the server: %v", err)
-		}
-		c.mu.Lock()
-		c.id, c.pid = accepted.SID, accepted.PID
-		c.mu.Unlock()
-		c.outcome.put(*p)
+		c.welcomed(p)
 	case parser.ConnectError:
+		c.giveUp()
 		c.outcome.put(*p)
 	case parser.Disconnect:
-		c.end("io server disconnect")
+		c.end("io server disconnect", false)
 	case parser.Event:
 		c.happened(p)
 	case parser.Ack:
@@ -192,60 +223,52 @@ func (c *Client) happened(p *parser.Packet) {
 	}
 	c.mu.Lock()
 	answer := c.answers[name]
+	offset := ""
+	if !p.HasID {
+		offset = c.recovery.heard(name, args)
+	}
 	c.mu.Unlock()
 	if answer != nil && p.HasID {
 		c.ack(p.ID, answer(args))
 		return
 	}
-	c.events.put(&Event{Name: name, Args: args, client: c, id: p.ID, wants: p.HasID})
+	c.events.put(&Event{Name: name, Args: args, Offset: offset, client: c, id: p.ID, wants: p.HasID})
 }
 
-// end says that the client is disconnected.
-func (c *Client) end(reason string) {
+// end says that the client is disconnected, and whether it comes back by
+// itself.
+func (c *Client) end(reason string, returns bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if strings.HasPrefix(reason, "io ") {
+		c.active = false
+	}
 	if c.reason != "" {
 		return
 	}
-	c.reason = reason
+	c.connected, c.reason = false, reason
+	c.ends = append(c.ends, reason)
 	close(c.gone)
-	c.outcome.close()
-	c.events.close()
-	for _, a := range c.pending {
-		a.replies.close()
+	if !returns {
+		c.outcome.close()
+		c.events.close()
+	}
+	for id, a := range c.pending {
+		if !slices.ContainsFunc(c.held, func(p *parser.Packet) bool { return p.HasID && p.ID == id }) {
+			a.replies.close() // its answer may be on its way, and is ignored
+		}
 	}
 }
 
-// logged is how many packets a failure shows.
-const logged = 20
-
-func (c *Client) note(p *parser.Packet) {
-	line := p.Type.String() + " " + string(p.Payload.JSON)
-	if len(line) > 200 {
-		line = line[:200] + "…"
-	}
+// giveUp says that the client does not come back by itself.
+func (c *Client) giveUp() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.log) == logged {
-		c.log = c.log[1:]
-	}
-	c.log = append(c.log, line)
+	c.active = false
 }
 
-// story tells, for failures, what arrived.
-func (c *Client) story() string {
+func (c *Client) isActive() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	var b strings.Builder
-	b.WriteString("\nin " + c.namespace + " arrived:")
-	if len(c.log) == 0 {
-		b.WriteString(" nothing")
-	}
-	for _, line := range c.log {
-		b.WriteString("\n  " + line)
-	}
-	if c.reason != "" {
-		b.WriteString("\nthe client is disconnected: " + c.reason)
-	}
-	return b.String()
+	return c.active
 }

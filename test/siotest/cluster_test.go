@@ -1,10 +1,12 @@
 package siotest_test
 
 import (
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/dunlin-io/dunlin/adapter/memory"
 	"github.com/dunlin-io/dunlin/core/engineio"
 	"github.com/dunlin-io/dunlin/core/parser"
 	"github.com/dunlin-io/dunlin/core/socketio"
@@ -171,5 +173,60 @@ func TestRefusedHandshakesSayWhy(t *testing.T) {
 				t.Error("no error")
 			}
 		}
+	})
+}
+
+func TestClusterFaults(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := siotest.NewCluster(t, 3)
+		all := []*siotest.Client{c.Dial(0), c.Dial(1), c.Dial(2)}
+		emit := func(event string) {
+			t.Helper()
+			if err := c.Server(0).Emit(event); err != nil {
+				t.Error(err)
+			}
+		}
+		only := func(event string, reached ...int) {
+			t.Helper()
+			emit(event)
+			for i, client := range all {
+				if slices.Contains(reached, i) {
+					client.Expect(event)
+				}
+			}
+			synctest.Wait()
+			for _, client := range all {
+				client.ExpectNothing(0)
+			}
+		}
+		c.Partition(0, 1)
+		only("partition", 0, 1)
+		c.Heal()
+		c.Interrupt(1)
+		only("interruption", 0, 2)
+		c.Resume(1)
+		synctest.Wait()
+		if n := c.Server(1).Stats().Gaps; n != 1 {
+			t.Errorf("Gaps = %d", n)
+		}
+		c.FaultsBetween(0, 2, memory.Faults{LoseNext: 1})
+		c.Seed(1)
+		only("loss", 0, 1)
+		c.Heal()
+		c.Faults(memory.Faults{Delay: time.Second})
+		start := time.Now()
+		emit("delay")
+		all[0].Expect("delay")
+		for _, client := range all[1:] {
+			client.Expect("delay")
+			if took := time.Since(start); took != time.Second {
+				t.Errorf("arrived after %v", took)
+			}
+		}
+		if got := c.Hub().FaultCounts(); got != (memory.FaultCounts{Lost: 1, Cut: 2, Delayed: 2}) {
+			t.Errorf("FaultCounts() = %+v", got)
+		}
+		c.Heal()
+		only("healed", 0, 1, 2)
 	})
 }

@@ -22,7 +22,7 @@ type conn struct {
 	local, remote net.Addr
 }
 
-var _ net.Conn = (*conn)(nil)
+var _ wire = (*conn)(nil)
 
 // connect returns the two ends of a connection.
 func connect(client, server net.Addr) (c, s *conn) {

@@ -12,12 +12,17 @@
 //	})
 //
 // The servers are real: socketio.Server behind http.Server, joined by
-// adapter/memory. So is the client's wire: Engine.IO v4 over WebSocket or
-// long-polling, and the Socket.IO packets of core/parser. Nothing in the client
-// happens by itself but the answers to pings; it does not reconnect.
+// adapter/memory, whose messages a Cluster can delay, lose, double and cut off.
+// So is the client's wire: Engine.IO v4 over WebSocket or long-polling, and the
+// Socket.IO packets of core/parser. NewServer starts a server to which the test
+// adds handlers; Serve takes an application's own http.Handler, and At an
+// address.
 //
-// Servers, clients and their goroutines end with the test. Everything also
-// works without a bubble, on real time.
+// Nothing in the client happens by itself but the answers to pings, and what is
+// asked for: Options.Reconnect and Client.Answer.
+//
+// Servers, clients and their goroutines end with the test. Without a bubble all
+// of it works too, on real time.
 //
 // What is expected fails the test with t.Fatal, so it must run on the test's
 // own goroutine. The other methods may be called from any.

@@ -31,6 +31,16 @@ func (m *mailbox[T]) close() {
 	m.wake()
 }
 
+// reopen takes close back and forgets what nobody has taken if that is said.
+func (m *mailbox[T]) reopen(forget bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.closed = false
+	if forget {
+		m.items = nil
+	}
+}
+
 // wake is called with mu held.
 func (m *mailbox[T]) wake() {
 	if m.changed != nil {
@@ -79,6 +89,12 @@ func (m *mailbox[T]) takeAll() []T {
 		m.mu.Unlock()
 		<-changed
 	}
+}
+
+func (m *mailbox[T]) len() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return len(m.items)
 }
 
 // drain returns what is there.

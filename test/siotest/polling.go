@@ -36,8 +36,8 @@ func (s *Session) openPolling(ctx context.Context) (writer, error) {
 	s.mu.Lock()
 	s.polling = p
 	s.mu.Unlock()
-	// poll ends with the session or by an upgrade; the test's cleanup waits
-	// for it.
+	// poll ends with the session or by an upgrade; whoever made the session
+	// waits for it.
 	s.running.Go(func() { p.poll(ps[1:]) })
 	return p, nil
 }
@@ -117,7 +117,7 @@ func (p *polling) write(ps []packet) error {
 		return err
 	}
 	if len(ps) > 0 && ps[len(ps)-1].kind == kindClose {
-		p.s.end("forced close")
+		p.s.end(forced)
 	}
 	return nil
 }
@@ -131,7 +131,7 @@ func (p packet) text() string {
 }
 
 func (s *Session) request(ctx context.Context, method string, body io.Reader) (string, error) {
-	req, err := http.NewRequestWithContext(ctx, method, s.url("http", "polling"), body)
+	req, err := http.NewRequestWithContext(ctx, method, s.url(Polling), body)
 	if err != nil {
 		return "", err
 	}

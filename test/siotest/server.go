@@ -6,16 +6,11 @@ import (
 	"io"
 	"log"
 	"log/slog"
-	"net"
 	"net/http"
-	"strconv"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/dunlin-io/dunlin/adapter/memory"
-	"github.com/dunlin-io/dunlin/core/cluster"
-	"github.com/dunlin-io/dunlin/core/parser"
 	"github.com/dunlin-io/dunlin/core/socketio"
 )
 
@@ -23,10 +18,7 @@ import (
 // the test.
 type Server struct {
 	*socketio.Server
-	t       testing.TB
-	network *Listener
-	path    string
-	parser  parser.Codec
+	*Endpoint
 }
 
 // NewServer starts a server. It takes at most one configuration; without a
@@ -45,12 +37,10 @@ func start(tb testing.TB, cfg socketio.Config) *Server {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	s := &Server{Server: io, t: tb, network: Listen(), path: cfg.Engine.Path, parser: cfg.Parser}
-	if s.path == "" {
-		s.path = "/socket.io/"
-	}
-	serve(tb, s.network, io, io.Shutdown)
-	return s
+	e := newEndpoint(tb, Listen())
+	e.defaults = Options{Path: cfg.Engine.Path, Parser: cfg.Parser}
+	serve(tb, e.network, io, io.Shutdown)
+	return &Server{Server: io, Endpoint: e}
 }
 
 // serve runs an HTTP server until the test ends. It is shut down after what it
@@ -89,116 +79,4 @@ func one[T any](tb testing.TB, opts []T) (v T) {
 		tb.Fatalf("%d values given, at most one is used", len(opts))
 	}
 	return v
-}
-
-// Dial connects a client and joins its namespace.
-func (s *Server) Dial(opts ...Options) *Client {
-	s.t.Helper()
-	c := s.Try(opts...)
-	c.ExpectConnect()
-	return c
-}
-
-// Try connects a client and asks for its namespace; ExpectConnect or
-// ExpectConnectError says what comes of it.
-func (s *Server) Try(opts ...Options) *Client {
-	s.t.Helper()
-	o := s.options(opts)
-	m := &manager{codec: o.Parser, decoder: o.Parser.NewDecoder(o.Limits)}
-	if _, err := newSession(s.t, s.network, s.path, o, m); err != nil {
-		s.t.Fatalf("connect by %s: %v", o.Transport, err)
-	}
-	return m.join(o.Namespace, o.Auth)
-}
-
-// Open connects without joining a namespace, for tests that send and expect
-// packets as they are on the wire.
-func (s *Server) Open(opts ...Options) *Session {
-	s.t.Helper()
-	o := s.options(opts)
-	session, err := newSession(s.t, s.network, s.path, o, nil)
-	if err != nil {
-		s.t.Fatalf("connect by %s: %v", o.Transport, err)
-	}
-	return session
-}
-
-// Refused connects like Open, and returns the error with which the server
-// refuses. It fails when the server does not.
-func (s *Server) Refused(opts ...Options) error {
-	s.t.Helper()
-	session, err := newSession(s.t, s.network, s.path, s.options(opts), nil)
-	if err == nil {
-		session.Cut()
-		s.t.Fatal("the server opened a session")
-	}
-	return err
-}
-
-func (s *Server) options(opts []Options) Options {
-	s.t.Helper()
-	o := one(s.t, opts)
-	if o.Parser == nil {
-		o.Parser = s.parser
-	}
-	return o.withDefaults()
-}
-
-// HTTP returns a client for requests of the test's own to the server; any host
-// name will do.
-func (s *Server) HTTP() *http.Client {
-	t := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return s.network.Dial(ctx)
-	}}
-	s.t.Cleanup(t.CloseIdleConnections)
-	return &http.Client{Transport: t}
-}
-
-// Cluster is several servers joined by one hub.
-type Cluster struct {
-	t       testing.TB
-	hub     *memory.Hub
-	servers []*Server
-}
-
-// NewCluster starts n servers, named node-0 and so on, that share what the
-// configuration says. It takes at most one; without an Adapter the servers
-// share a memory.Hub.
-func NewCluster(tb testing.TB, n int, cfg ...socketio.Config) *Cluster {
-	tb.Helper()
-	c := &Cluster{t: tb, hub: memory.New()}
-	for i := range n {
-		node := one(tb, cfg)
-		node.NodeID = NodeID(i)
-		if node.Adapter == nil {
-			node.Adapter = c.hub
-		}
-		c.servers = append(c.servers, start(tb, node))
-	}
-	ctx, cancel := context.WithTimeout(tb.Context(), patience)
-	defer cancel()
-	for _, s := range c.servers {
-		if err := s.Ready(ctx); err != nil {
-			tb.Fatal(err)
-		}
-	}
-	return c
-}
-
-// NodeID is the name of a cluster's i-th server.
-func NodeID(i int) cluster.NodeID { return cluster.NodeID("node-" + strconv.Itoa(i)) }
-
-// Hub is what joins the servers.
-func (c *Cluster) Hub() *memory.Hub { return c.hub }
-
-// Server returns the i-th server.
-func (c *Cluster) Server(i int) *Server { return c.servers[i] }
-
-// Servers returns all servers.
-func (c *Cluster) Servers() []*Server { return c.servers }
-
-// Dial connects a client to the i-th server.
-func (c *Cluster) Dial(i int, opts ...Options) *Client {
-	c.t.Helper()
-	return c.servers[i].Dial(opts...)
 }

@@ -10,65 +10,33 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/dunlin-io/dunlin/core/parser"
 )
 
-// Transport is how a client connects.
-type Transport string
-
-// The ways to connect. The zero value is WebSocket.
-const (
-	WebSocket Transport = "websocket"
-	Polling   Transport = "polling"
-	Upgrade   Transport = "upgrade" // polling, then WebSocket at once
-)
-
-// Options say how to connect. The zero value joins "/" over WebSocket.
-type Options struct {
-	Namespace string // "/"
-	Auth      any    // the CONNECT payload; nil: none
-	Transport Transport
-	Header    http.Header // of every request
-	Query     url.Values  // beside the protocol's own
-	Parser    parser.Codec
-	Limits    parser.Limits // of what the client accepts
-}
-
-func (o Options) withDefaults() Options {
-	if o.Namespace == "" {
-		o.Namespace = "/"
-	}
-	if o.Transport == "" {
-		o.Transport = WebSocket
-	}
-	if o.Parser == nil {
-		o.Parser = parser.JSON()
-	}
-	return o
-}
-
 // Session is the Engine.IO half of a client: it sends and receives messages
 // and answers pings.
 type Session struct {
-	t       testing.TB
-	network *Listener
-	path    string
-	opts    Options
-	ctx     context.Context // ends with the session
-	cancel  context.CancelFunc
-	http    *http.Client
-	running sync.WaitGroup // every goroutine of the session
-	open    openPacket
-	out     mailbox[outgoing]
-	in      mailbox[parser.Frame] // of a session without a Socket.IO client
-	handle  func(parser.Frame)
+	t        testing.TB
+	endpoint *Endpoint
+	opts     Options
+	ctx      context.Context // ends with the session
+	cancel   context.CancelFunc
+	http     *http.Client
+	running  sync.WaitGroup // every goroutine of the session
+	open     openPacket
+	out      mailbox[outgoing]
+	unsent   atomic.Int64          // what was put into out and is not written
+	in       mailbox[parser.Frame] // of a session without a Socket.IO client
+	handle   func(parser.Frame)    // of its messages; set before connect
 
 	mu      sync.Mutex // guards the following
-	conns   []*conn
+	conns   []wire
 	polling *polling // nil when it is not, or not any more, the transport
 	stalled bool
 	muted   bool
@@ -115,45 +83,47 @@ type writer interface {
 	write([]packet) error
 }
 
-// newSession connects, and returns when the server has opened the session.
-// Messages go to m, or wait for Expect when it is nil.
-func newSession(tb testing.TB, network *Listener, path string, o Options, m *manager) (*Session, error) {
-	tb.Helper()
-	s := &Session{t: tb, network: network, path: path, opts: o}
+// newSession makes a session whose messages wait for Expect. Whoever makes it
+// cuts it and waits for what runs.
+func newSession(e *Endpoint, o Options) *Session {
+	s := &Session{t: e.t, endpoint: e, opts: o}
 	s.handle = func(f parser.Frame) { s.in.put(f) }
-	if m != nil {
-		m.session, s.handle = s, m.receive
-	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.http = &http.Client{Transport: &http.Transport{
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return s.dial(ctx) },
+		DialContext:     func(ctx context.Context, _, addr string) (net.Conn, error) { return s.dial(ctx, addr) },
+		TLSClientConfig: o.TLS,
 	}}
-	tb.Cleanup(func() {
-		s.Cut()
-		s.running.Wait()
-	})
+	return s
+}
+
+// connect returns when the server has opened the session.
+func (s *Session) connect() error {
 	opening, cancel := context.WithTimeout(s.ctx, patience)
 	defer cancel()
 	var w writer
 	var err error
-	if o.Transport == WebSocket {
+	if s.opts.Transport == WebSocket {
 		w, err = s.openWebSocket(opening)
 	} else {
 		w, err = s.openPolling(opening)
 	}
 	if err != nil {
-		return nil, err
+		s.Cut()
+		return err
 	}
-	// write ends with the session, which the test's cleanup waits for.
+	// write ends with the session.
 	s.running.Go(func() { s.write(w) })
-	if o.Transport == Upgrade {
-		s.Upgrade()
+	if s.opts.Transport == Upgrade {
+		if err := s.upgrade(); err != nil {
+			s.Cut()
+			return err
+		}
 	}
-	return s, nil
+	return nil
 }
 
-func (s *Session) dial(ctx context.Context) (net.Conn, error) {
-	c, err := s.network.dial(ctx)
+func (s *Session) dial(ctx context.Context, addr string) (net.Conn, error) {
+	c, err := s.endpoint.dial(ctx, addr)
 	if err != nil {
 		return nil, err
 	}
@@ -168,14 +138,19 @@ func (s *Session) dial(ctx context.Context) (net.Conn, error) {
 	return c, nil
 }
 
-// url returns the address of a request.
-func (s *Session) url(scheme, transport string) string {
-	q := url.Values{"EIO": {"4"}, "transport": {transport}}
+// url returns the address of a request over a transport.
+func (s *Session) url(transport Transport) string {
+	q := url.Values{"EIO": {"4"}, "transport": {string(transport)}}
 	if s.open.SID != "" {
 		q.Set("sid", s.open.SID)
 	}
 	maps.Copy(q, s.opts.Query)
-	return scheme + "://siotest" + s.path + "?" + q.Encode()
+	u := s.endpoint.url
+	if transport == WebSocket {
+		u.Scheme = strings.Replace(u.Scheme, "http", "ws", 1)
+	}
+	u.Path, u.RawQuery = s.opts.Path, q.Encode()
+	return u.String()
 }
 
 // opened takes the server's first packet.
@@ -213,7 +188,16 @@ func (s *Session) write(w writer) {
 	}
 }
 
+func (s *Session) put(o outgoing) {
+	s.unsent.Add(1)
+	s.out.put(o)
+}
+
+// idle reports whether the transport would take a packet at once.
+func (s *Session) idle() bool { return s.Ended() == "" && s.unsent.Load() == 0 }
+
 func (s *Session) writeAll(w *writer, all []outgoing) error {
+	defer s.unsent.Add(-int64(len(all)))
 	var ps []packet
 	for _, o := range all {
 		if o.to == nil {
@@ -245,7 +229,7 @@ func (s *Session) received(p packet) {
 		muted := s.muted
 		s.mu.Unlock()
 		if !muted {
-			s.out.put(outgoing{packet: packet{kind: kindPong, data: p.data}})
+			s.put(outgoing{packet: packet{kind: kindPong, data: p.data}})
 		}
 	case p.kind == kindClose:
 		s.end("transport close")
@@ -261,7 +245,7 @@ func (s *Session) end(reason string) {
 		return
 	}
 	if s.leaving {
-		reason = "forced close"
+		reason = forced
 	}
 	s.reason = reason
 	ended, conns := s.ended, s.conns
@@ -296,29 +280,35 @@ func (s *Session) ID() string { return s.open.SID }
 
 // Send sends a text message as it is, such as "0" to join "/".
 func (s *Session) Send(text string) {
-	s.out.put(outgoing{packet: packet{kind: kindMessage, data: []byte(text)}})
+	s.put(outgoing{packet: packet{kind: kindMessage, data: []byte(text)}})
 }
 
 // SendBinary sends a binary message.
 func (s *Session) SendBinary(data []byte) {
-	s.out.put(outgoing{packet: packet{binary: true, data: slices.Clone(data)}})
+	s.put(outgoing{packet: packet{binary: true, data: slices.Clone(data)}})
 }
 
 // SendPacket sends an Engine.IO packet that is not a message, such as "2".
 func (s *Session) SendPacket(text string) {
-	s.out.put(outgoing{packet: packet{kind: text[0], data: []byte(text[1:])}})
+	s.put(outgoing{packet: packet{kind: text[0], data: []byte(text[1:])}})
 }
 
 // Flush waits until everything sent so far has been handed to the network.
 func (s *Session) Flush() {
 	s.t.Helper()
 	sent := make(chan struct{})
-	s.out.put(outgoing{packet: packet{kind: '6'}, sent: sent}) // a noop, which servers ignore
+	s.put(outgoing{packet: packet{kind: '6'}, sent: sent}) // a noop, which servers ignore
 	s.wait(sent, "what was sent to be taken")
 }
 
 func (s *Session) wait(done <-chan struct{}, what string) {
 	s.t.Helper()
+	if err := s.await(done, what); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+func (s *Session) await(done <-chan struct{}, what string) error {
 	timer := time.NewTimer(patience)
 	defer timer.Stop()
 	select {
@@ -327,67 +317,12 @@ func (s *Session) wait(done <-chan struct{}, what string) {
 		select {
 		case <-done:
 		default:
-			s.t.Fatalf("waiting for %s: the session ended: %s", what, s.Ended())
+			return fmt.Errorf("waiting for %s: the session ended: %s", what, s.Ended())
 		}
 	case <-timer.C:
-		s.t.Fatalf("waited %v for %s", patience, what)
+		return fmt.Errorf("waited %v for %s", patience, what)
 	}
-}
-
-// Expect takes the next message and compares it.
-func (s *Session) Expect(text string) {
-	s.t.Helper()
-	if got := s.Next(); got.Binary || string(got.Data) != text {
-		s.t.Fatalf("message %s, want %q", show(got), text)
-	}
-}
-
-// ExpectBinary takes the next message and compares it.
-func (s *Session) ExpectBinary(data []byte) {
-	s.t.Helper()
-	if got := s.Next(); !got.Binary || !slices.Equal(got.Data, data) {
-		s.t.Fatalf("message %s, want binary %x", show(got), data)
-	}
-}
-
-// Next takes the next message.
-func (s *Session) Next() parser.Frame {
-	s.t.Helper()
-	got, ok := s.in.take(patience)
-	if !ok {
-		s.t.Fatalf("no message came within %v%s", patience, s.obituary())
-	}
-	return got
-}
-
-// ExpectNothing fails when a message comes within d, or the session ends.
-func (s *Session) ExpectNothing(d time.Duration) {
-	s.t.Helper()
-	if got, ok := s.in.take(d); ok {
-		s.t.Fatalf("message %s, want nothing for %v", show(got), d)
-	}
-	if r := s.Ended(); r != "" {
-		s.t.Fatalf("the session ended: %s; want nothing for %v", r, d)
-	}
-}
-
-// ExpectEnd waits until the session ends and compares why: "transport close"
-// when the server ended it, "transport error" when the connection broke,
-// "forced close" after Close.
-func (s *Session) ExpectEnd(reason string) {
-	s.t.Helper()
-	over := make(chan string, 1)
-	s.onEnd(func(r string) { over <- r })
-	timer := time.NewTimer(patience)
-	defer timer.Stop()
-	select {
-	case got := <-over:
-		if got != reason {
-			s.t.Fatalf("the session ended with %q, want %q", got, reason)
-		}
-	case <-timer.C:
-		s.t.Fatalf("the session did not end within %v", patience)
-	}
+	return nil
 }
 
 // Ended returns why the session ended, or "".
@@ -397,20 +332,13 @@ func (s *Session) Ended() string {
 	return s.reason
 }
 
-func (s *Session) obituary() string {
-	if r := s.Ended(); r != "" {
-		return "; the session ended: " + r
-	}
-	return ""
-}
-
 // Close says goodbye, after everything sent so far, and waits for the end.
 func (s *Session) Close() {
 	s.t.Helper()
 	s.mu.Lock()
 	s.leaving = true
 	s.mu.Unlock()
-	s.out.put(outgoing{packet: packet{kind: kindClose}})
+	s.put(outgoing{packet: packet{kind: kindClose}})
 	s.wait(s.ctx.Done(), "the session to end")
 }
 
@@ -444,11 +372,7 @@ func (s *Session) Mute() {
 	s.muted = true
 }
 
-func show(f parser.Frame) string {
-	if f.Binary {
-		return fmt.Sprintf("binary %x", f.Data)
-	}
-	return fmt.Sprintf("%q", f.Data)
-}
+// forced is the end of a session by Close.
+const forced = "forced close"
 
 var errRefused = errors.New("refused by the server")

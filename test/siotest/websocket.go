@@ -35,17 +35,18 @@ func (s *Session) openWebSocket(ctx context.Context) (writer, error) {
 	if err := s.opened(first); err != nil {
 		return nil, err
 	}
-	// readAll ends with the connection; the test's cleanup waits for it.
+	// readAll ends with the connection; whoever made the session waits for it.
 	s.running.Go(w.readAll)
 	return w, nil
 }
 
 func (s *Session) dialWebSocket(ctx context.Context) (*websocket, error) {
 	d := ws.Dialer{
-		NetDial: func(ctx context.Context, _, _ string) (net.Conn, error) { return s.dial(ctx) },
-		Header:  ws.HandshakeHeaderHTTP(s.opts.Header),
+		NetDial:   func(ctx context.Context, _, addr string) (net.Conn, error) { return s.dial(ctx, addr) },
+		Header:    ws.HandshakeHeaderHTTP(s.opts.Header),
+		TLSConfig: s.opts.TLS,
 	}
-	c, early, _, err := d.Dial(ctx, s.url("ws", "websocket"))
+	c, early, _, err := d.Dial(ctx, s.url(WebSocket))
 	if err != nil {
 		var status ws.StatusError
 		if errors.As(err, &status) {
@@ -135,31 +136,45 @@ func (w *websocket) write(ps []packet) error {
 // moved.
 func (s *Session) Upgrade() {
 	s.t.Helper()
+	if err := s.upgrade(); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+func (s *Session) upgrade() error {
 	s.mu.Lock()
 	poll := s.polling
 	s.polling = nil
 	s.mu.Unlock()
 	if poll == nil {
-		s.t.Fatal("upgrade: the session is not polling")
+		return errors.New("upgrade: the session is not polling")
 	}
 	ctx, cancel := context.WithTimeout(s.ctx, patience)
 	defer cancel()
 	w, err := s.dialWebSocket(ctx)
 	if err != nil {
-		s.t.Fatalf("upgrade: %v", err)
+		return fmt.Errorf("upgrade: %w", err)
 	}
 	if err := w.write([]packet{{kind: kindPing, data: []byte("probe")}}); err != nil {
-		s.t.Fatalf("upgrade: send probe: %v", err)
+		return fmt.Errorf("upgrade: send probe: %w", err)
 	}
-	if p, err := w.read(); err != nil || p.String() != "3probe" {
-		s.t.Fatalf("upgrade: the probe was answered %s, %v", p, err)
+	switch p, err := w.read(); {
+	case err != nil:
+		return fmt.Errorf("upgrade: read answer to probe: %w", err)
+	case p.String() != "3probe":
+		return fmt.Errorf("upgrade: the probe was answered %s", p)
 	}
 	close(poll.stop)
-	s.wait(poll.done, "the last poll")
+	if err := s.await(poll.done, "the last poll"); err != nil {
+		return err
+	}
 	sent := make(chan struct{})
-	s.out.put(outgoing{to: w})
-	s.out.put(outgoing{packet: packet{kind: kindUpgrade}, sent: sent})
-	s.wait(sent, "the upgrade")
-	// readAll ends with the connection; the test's cleanup waits for it.
+	s.put(outgoing{to: w})
+	s.put(outgoing{packet: packet{kind: kindUpgrade}, sent: sent})
+	if err := s.await(sent, "the upgrade"); err != nil {
+		return err
+	}
+	// readAll ends with the connection; whoever made the session waits for it.
 	s.running.Go(w.readAll)
+	return nil
 }
