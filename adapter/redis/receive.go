@@ -47,6 +47,7 @@ type subscriber struct {
 	interval  time.Duration  // of signs of life
 	deafAfter time.Duration  // how long the connection may be silent then
 	linger    time.Duration  // how long a room's subscription outlives its last member
+	mostBytes int            // what all topics may cost
 	queries   sync.WaitGroup // commands that are under way
 
 	mu        sync.Mutex // guards the following
@@ -83,7 +84,7 @@ func newSubscriber(client redis.UniversalClient, sharded bool, r *reporter) *sub
 		groups: make(map[string]*group), waiting: make(map[*group]struct{}), topics: make(map[topic]*subscription),
 		denied:   make(map[*subscription]struct{}),
 		brokenAt: time.Now(), mended: make(chan struct{}), gate: make(chan struct{}),
-		interval: healthInterval, deafAfter: deafAfter, linger: lingerTime,
+		interval: healthInterval, deafAfter: deafAfter, linger: lingerTime, mostBytes: mostTopicBytes,
 	}
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	return s

@@ -107,7 +107,7 @@ func (s *subscriber) plan(health bool) plan {
 func (s *subscriber) admit(wanted []*subscription) (admitted []*subscription, denied bool) {
 	admitted = wanted[:0]
 	for _, sub := range wanted {
-		if !sub.fixed && s.bytes+sub.cost() > maxTopicBytes {
+		if !sub.fixed && s.bytes+sub.cost() > s.mostBytes {
 			if s.lingering.Len() > 0 {
 				s.goAway(s.lingering.Front()) // makes room the next time
 			}

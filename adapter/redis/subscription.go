@@ -13,13 +13,13 @@ const (
 	maxLingering = 4096
 )
 
-// maxTopicBytes bounds what all topics of a connection cost: go-redis subscribes
+// mostTopicBytes bounds what all topics of a connection cost: go-redis subscribes
 // to all of them again in one command, and Redis closes a subscribing connection
 // for which more than 32 MiB wait, so that a node with more would never be heard
 // of again.
 const (
-	maxTopicBytes = 24 << 20
-	topicOverhead = 64 // of a confirmation, at most
+	mostTopicBytes = 24 << 20
+	topicOverhead  = 64 // of a confirmation, at most
 )
 
 // topic is a channel or a pattern.
