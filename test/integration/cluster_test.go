@@ -22,10 +22,15 @@ type trio struct {
 
 func newTrio(t *testing.T, r *redisServer) *trio {
 	t.Helper()
+	return newTrioIn(t, r, redisadapter.Options{})
+}
+
+func newTrioIn(t *testing.T, r *redisServer, o redisadapter.Options) *trio {
+	t.Helper()
 	var c trio
 	for i := range c.servers {
 		c.servers[i] = siotest.NewServer(t, socketio.Config{
-			Adapter: openAdapter(t, r, redisadapter.Options{}),
+			Adapter: openAdapter(t, r, o),
 			NodeID:  cluster.NodeID(fmt.Sprint("node-", i)),
 		})
 	}
@@ -34,6 +39,7 @@ func newTrio(t *testing.T, r *redisServer) *trio {
 			t.Fatalf("Ready: %v", err)
 		}
 		c.clients[i] = s.Dial()
+		c.join(t, i, c.id(i)) // others reach it by its id from now on
 	}
 	return &c
 }
@@ -100,7 +106,11 @@ func must(t *testing.T, errs ...error) {
 
 // Proves T-85, T-86, T-87, T-88.
 func TestClusterDeliversToTheSelectedSocketsOnce(t *testing.T) {
-	c := newTrio(t, startRedis(t))
+	deliversToTheSelectedSocketsOnce(t, newTrio(t, startRedis(t)))
+}
+
+func deliversToTheSelectedSocketsOnce(t *testing.T, c *trio) {
+	t.Helper()
 	c.join(t, 0, "a", "b")
 	c.join(t, 1, "b")
 	c.join(t, 2, "b", "c")
