@@ -22,12 +22,13 @@ const readTimeout = 10 * time.Second
 // [cluster.Adapter]; each server needs one of its own, since nodes are counted
 // by their connections. Safe for concurrent use.
 type Adapter struct {
-	client redis.UniversalClient
-	owned  bool
-	opts   Options
-	report *reporter
-	pub    *publisher
-	sub    *subscriber
+	client  redis.UniversalClient
+	owned   bool
+	opts    Options
+	report  *reporter
+	pub     *publisher
+	sub     *subscriber
+	streams *streams // nil but in the mode Streams
 
 	mu     sync.Mutex // guards the following
 	links  map[*link]struct{}
@@ -55,13 +56,25 @@ func New(client redis.UniversalClient, o Options) (*Adapter, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, clustered := client.(*redis.ClusterClient); clustered && o.Mode == Sharded {
-		return nil, errors.New("redis adapter: the sharded mode does not spread over a Redis Cluster yet: use the classic one, or a single Redis")
+	if _, clustered := client.(*redis.ClusterClient); clustered && o.shardChannels() {
+		return nil, errors.New("redis adapter: shard channels do not spread over a Redis Cluster yet: use the classic mode or streams, or a single Redis")
 	}
 	a := &Adapter{client: client, opts: o, report: newReporter(&o), links: make(map[*link]struct{})}
-	a.sub = newSubscriber(client, o.Mode == Sharded, a.report)
-	a.pub = newPublisher(client, &a.opts, a.report, a.sub.standing)
+	a.sub = newSubscriber(client, o.shardChannels(), a.report)
+	if o.Mode == Streams {
+		a.streams = newStreams(client, &a.opts.Streams, a.report)
+	}
+	a.pub = newPublisher(client, &a.opts, a.report, a.gate)
 	return a, nil
+}
+
+// gate is nil when there is sense in publishing, or a channel that is closed when
+// that may have changed.
+func (a *Adapter) gate() <-chan struct{} {
+	if gate := a.sub.standing(); gate != nil || a.streams == nil {
+		return gate
+	}
+	return a.streams.gate()
 }
 
 // Open returns an adapter with connections of its own, made from ro, which Close
@@ -97,23 +110,34 @@ func Open(ro *redis.UniversalOptions, o Options) (*Adapter, error) {
 // opened a second time, unless only to publish: all methods of that link fail.
 func (a *Adapter) Open(namespace string, self cluster.NodeID, r cluster.Receiver) cluster.Link {
 	l := newLink(a, a.opts.dialect(namespace, self, r), r)
+	a.admit(l)
+	switch {
+	case l.refused != nil || r == nil:
+		return l
+	case l.recording != nil:
+		l.recording.begin()
+		return recordedLink{l}
+	}
+	if d, ok := l.dialect.(router); ok && a.opts.Routing != Static {
+		return roomLink{l, d}
+	}
+	return l
+}
+
+// admit subscribes to a link's topics, unless it has to refuse it.
+func (a *Adapter) admit(l *link) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.closed {
 		l.refused = cluster.ErrClosed
-		return l
+		return
 	}
-	if r != nil {
+	if l.receiver != nil {
 		l.group, l.refused = a.sub.add(l, l.dialect.topics(), l.dialect.counted())
 	}
-	if l.refused != nil {
-		return l
+	if l.refused == nil {
+		a.links[l] = struct{}{}
 	}
-	a.links[l] = struct{}{}
-	if d, ok := l.dialect.(router); ok && r != nil && a.opts.Routing != Static {
-		return roomLink{l, d}
-	}
-	return l
 }
 
 func (a *Adapter) forget(l *link) {
@@ -155,6 +179,9 @@ func (a *Adapter) Close() error {
 		err = &cluster.LostError{Messages: lost, Err: lossError(DropClosed, cause)}
 	}
 	a.sub.stop()
+	if a.streams != nil {
+		a.streams.close()
+	}
 	if a.owned {
 		err = errors.Join(err, a.client.Close())
 	}

@@ -16,8 +16,7 @@ import (
 //	{sid, pid, rooms, data, x}
 //
 // in base64. Rooms begin with the socket's id. x is ours and absent without the
-// extension: n is the node, s the position at which the socket was connected,
-// r the positions at which it joined the rooms, its own left out.
+// extension: the session's Extension, as text.
 func (f *family) sessionValue(s *cluster.Session) (string, error) {
 	rooms := slices.Sorted(maps.Keys(s.Rooms))
 	text := appendJSONString([]byte(`{"sid":`), s.Socket)
@@ -25,13 +24,11 @@ func (f *family) sessionValue(s *cluster.Session) (string, error) {
 	text = appendJSONTexts(append(text, `,"rooms":`...), append([]string{s.Socket}, rooms...))
 	text = appendJSONValue(append(text, `,"data":`...), s.Data)
 	if f.extension {
-		positions := make([]string, len(rooms))
-		for i, room := range rooms {
-			positions[i] = string(s.Rooms[room])
+		x, err := s.Extension()
+		if err != nil {
+			return "", err
 		}
-		text = appendJSONString(append(text, `,"x":{"n":`...), string(s.Node))
-		text = appendJSONString(append(text, `,"s":`...), string(s.Start))
-		text = append(appendJSONTexts(append(text, `,"r":`...), positions), '}')
+		text = appendJSONString(append(text, `,"x":`...), string(x))
 	}
 	packed, err := f.pack(nil, parser.Payload{JSON: append(text, '}')})
 	if err != nil {
@@ -50,8 +47,9 @@ func (f *family) session(value string) (cluster.Session, error) {
 	w := wire{text: string(packed)}
 	r := w.reader(w.whole())
 	var s cluster.Session
-	var rooms, positions []string
+	var rooms []string
 	var data span
+	x := ""
 	for n := r.object(); r.more(n); n-- {
 		switch r.key() {
 		case "sid":
@@ -63,7 +61,7 @@ func (f *family) session(value string) (cluster.Session, error) {
 		case "data":
 			data = spanOf(r)
 		case "x":
-			positions = readPositions(r, &s)
+			x = r.text()
 		default:
 			r.skip()
 		}
@@ -74,43 +72,19 @@ func (f *family) session(value string) (cluster.Session, error) {
 	if s.Data, err = f.sessionData(&w, data); err != nil {
 		return cluster.Session{}, fmt.Errorf("%w: data of a session: %w", errMalformed, err)
 	}
-	if !f.extension {
-		s.Node, s.Start, positions = "", "", nil
-	}
-	rooms = slices.DeleteFunc(rooms, func(room string) bool { return room == s.Socket })
 	s.Rooms = make(map[string]cluster.Offset, len(rooms))
-	for i, room := range rooms {
-		s.Rooms[room] = ""
-		if len(positions) == len(rooms) {
-			s.Rooms[room] = knownOffset(positions[i])
+	for _, room := range rooms {
+		if room != s.Socket {
+			s.Rooms[room] = ""
 		}
+	}
+	if x == "" || !f.extension {
+		return s, nil
+	}
+	if err := s.SetExtension([]byte(x)); err != nil {
+		return cluster.Session{}, fmt.Errorf("%w: %w", errMalformed, err)
 	}
 	return s, nil
-}
-
-// readPositions reads what x says about a session and its rooms.
-func readPositions(r reader, s *cluster.Session) (positions []string) {
-	for n := r.object(); r.more(n); n-- {
-		switch r.key() {
-		case "n":
-			s.Node = cluster.NodeID(r.str())
-		case "s":
-			s.Start = knownOffset(r.str())
-		case "r":
-			positions = r.texts(maxRooms)
-		default:
-			r.skip()
-		}
-	}
-	return positions
-}
-
-// knownOffset makes what is no offset one that is not known.
-func knownOffset(text string) cluster.Offset {
-	if o := cluster.Offset(text); o.Valid() {
-		return o
-	}
-	return ""
 }
 
 func (f *family) sessionData(w *wire, data span) (json.RawMessage, error) {

@@ -32,14 +32,16 @@ type dialect interface {
 
 // link is one namespace in any mode.
 type link struct {
-	adapter  *Adapter
-	dialect  dialect
-	receiver cluster.Receiver // nil: publishes only
-	group    *group           // nil without receiver
-	refused  error            // why it could not be opened
-	nodes    nodes
-	losses   losses
-	gone     chan struct{} // closed by Close
+	adapter   *Adapter
+	dialect   dialect
+	receiver  cluster.Receiver // nil: publishes only
+	group     *group           // nil without receiver
+	refused   error            // why it could not be opened
+	recording *recording       // nil but for members in the mode Streams
+	nodes     nodes
+	losses    losses
+	gone      chan struct{} // closed by Close
+	awaited   int           // sources that do not stand yet; belongs to who is calling
 
 	mu      sync.Mutex // guards the following
 	closed  bool
@@ -53,8 +55,12 @@ var (
 )
 
 func newLink(a *Adapter, d dialect, r cluster.Receiver) *link {
-	l := &link{adapter: a, dialect: d, receiver: r, gone: make(chan struct{})}
+	l := &link{adapter: a, dialect: d, receiver: r, awaited: 1, gone: make(chan struct{})}
 	l.idle.L = &l.mu
+	if d, ok := d.(*streamed); ok && r != nil {
+		l.recording = newRecording(l, d)
+		l.awaited += len(l.recording.streams)
+	}
 	return l
 }
 
@@ -80,6 +86,11 @@ func (l *link) Ready(ctx context.Context) error {
 	}
 	if err := l.adapter.sub.waitReady(ctx, l.group, l.gone); err != nil {
 		return err
+	}
+	if l.recording != nil {
+		if err := l.recording.waitReady(ctx, l.gone); err != nil {
+			return err
+		}
 	}
 	return l.err()
 }
@@ -182,6 +193,9 @@ func (l *link) end() bool {
 	l.mu.Unlock()
 	if l.group != nil {
 		l.adapter.sub.remove(l.group)
+	}
+	if l.recording != nil {
+		l.recording.leave()
 	}
 	l.adapter.forget(l)
 	return true

@@ -30,9 +30,17 @@ func (l *link) leave() {
 	l.idle.Broadcast()
 }
 
+// subscribed takes from a source, the subscriptions or a stream, that the link
+// hears it, or does so again. The receiver is told when all stand.
 func (l *link) subscribed(resumed bool) {
-	if l.enter() {
-		defer l.leave()
+	if !l.enter() {
+		return
+	}
+	defer l.leave()
+	if !resumed {
+		l.awaited--
+	}
+	if l.awaited == 0 {
 		l.receiver.Subscribed(resumed)
 	}
 }

@@ -21,6 +21,9 @@ type Options struct {
 	// members on this node. Default: what the JavaScript adapter does by default.
 	Routing Routing
 
+	// Streams are the options of the mode of that name; others ignore them.
+	Streams StreamOptions
+
 	// Prefix begins every channel name, as the JavaScript option "key" does.
 	// All members need the same. Default "socket.io".
 	Prefix string
@@ -118,8 +121,12 @@ func (o Options) withDefaults() (Options, error) {
 	if o.BufferTime < 0 {
 		errs = append(errs, fmt.Errorf("BufferTime is %v, want more than 0", o.BufferTime))
 	}
-	if o.Mode > Sharded {
+	if o.Mode > Streams {
 		errs = append(errs, fmt.Errorf("mode %v is not available yet", o.Mode))
+	}
+	streams, err := o.Streams.withDefaults()
+	if o.Streams = streams; err != nil {
+		errs = append(errs, fmt.Errorf("streams: %w", err))
 	}
 	switch {
 	case o.Routing > DynamicPrivate:
@@ -146,6 +153,23 @@ func (o Options) withDefaults() (Options, error) {
 	return o, nil
 }
 
+// shardChannels reports whether channels are those of SSUBSCRIBE.
+func (o *Options) shardChannels() bool {
+	return o.Mode == Sharded || o.Mode == Streams && o.Streams.ShardedPubSub
+}
+
+// orderKey is a key on the master of a Redis Cluster that gets everything, or
+// empty if there is no such master.
+func (o *Options) orderKey() string {
+	switch {
+	case o.Mode != Streams:
+		return o.Prefix
+	case o.Streams.Count == 1:
+		return o.Streams.Name
+	}
+	return ""
+}
+
 // limits are those of what comes from other nodes: they have checked what came
 // from clients, so only what protects this node is bounded.
 func (o *Options) limits() parser.Limits {
@@ -153,8 +177,12 @@ func (o *Options) limits() parser.Limits {
 }
 
 func (o *Options) dialect(namespace string, self cluster.NodeID, r cluster.Receiver) dialect {
-	if o.Mode == Sharded {
+	switch o.Mode {
+	case Sharded:
 		return newSharded(o, namespace, self, r)
+	case Streams:
+		return newStreamed(o, namespace, self, r)
+	case Classic:
 	}
 	return newClassic(o, namespace, self, r)
 }

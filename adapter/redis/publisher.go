@@ -22,7 +22,8 @@ const (
 type outgoing struct {
 	command command
 	channel string
-	payload []byte // must not change any more
+	payload []byte       // must not change any more
+	entry   *streamEntry // with addEntry
 	losses  *losses
 	at      time.Time
 	number  uint64 // in the order of put
@@ -34,6 +35,7 @@ type command uint8
 const (
 	publish command = iota
 	shardPublish
+	addEntry // to the stream that is called channel
 )
 
 // append adds the message's command to a batch.
@@ -41,6 +43,8 @@ func (o *outgoing) append(ctx context.Context, batch redis.Pipeliner) redis.Cmde
 	switch o.command {
 	case shardPublish:
 		return batch.SPublish(ctx, o.channel, o.payload)
+	case addEntry:
+		return o.entry.append(ctx, batch, o.channel)
 	default:
 		return batch.Publish(ctx, o.channel, o.payload)
 	}
@@ -52,7 +56,7 @@ func (o *outgoing) size() int { return len(o.channel) + len(o.payload) }
 // waits; what waits is bounded, and the oldest give way.
 type publisher struct {
 	client redis.UniversalClient
-	key    string                 // on a Redis Cluster the master of this key gets everything, which keeps order
+	key    string                 // on a Redis Cluster the master of this key gets everything, which keeps order; empty: each key its own
 	gate   func() <-chan struct{} // nil, or a channel that is closed once there is sense in publishing
 	report *reporter
 	opts   *Options
@@ -76,7 +80,7 @@ type publisher struct {
 func newPublisher(client redis.UniversalClient, o *Options, r *reporter, gate func() <-chan struct{}) *publisher {
 	ctx, cancel := context.WithCancel(context.Background())
 	p := &publisher{
-		client: client, key: o.Prefix, gate: gate, report: r, opts: o,
+		client: client, key: o.orderKey(), gate: gate, report: r, opts: o,
 		wake: make(chan struct{}, 1), done: make(chan struct{}), cancel: cancel,
 	}
 	// run ends when the queue is empty after close, or with ctx; close cancels it
@@ -352,8 +356,9 @@ func (p *publisher) publish(ctx context.Context, batch []outgoing, check bool) (
 
 // node returns the client that publishes. Redis Cluster passes a message on to
 // all nodes whichever gets it, but keeps order only if it is always the same.
+// Several streams have several masters; each of them keeps its own order.
 func (p *publisher) node(ctx context.Context) (redis.Cmdable, error) {
-	if c, ok := p.client.(*redis.ClusterClient); ok {
+	if c, ok := p.client.(*redis.ClusterClient); ok && p.key != "" {
 		return c.MasterForKey(ctx, p.key)
 	}
 	return p.client, nil

@@ -12,6 +12,7 @@ type Stats struct {
 	Published    uint64 // messages that Redis has taken
 	Received     uint64 // messages from Redis, own ones included
 	Resubscribed uint64 // how often subscriptions came back after they had been lost
+	Gaps         uint64 // how often entries of a stream may have been missed
 	Nodes        int    // of the cluster, this one included, when they were counted last
 	Topics       int    // channels and patterns that are subscribed to, or are to be
 	Lingering    int    // of these, channels of rooms that have lost their last member
@@ -30,6 +31,7 @@ type reporter struct {
 	published    atomic.Uint64
 	received     atomic.Uint64
 	resubscribed atomic.Uint64
+	gaps         atomic.Uint64
 	dropped      [dropReasons]atomic.Uint64
 
 	mu     sync.Mutex // guards the following
@@ -112,6 +114,7 @@ func (r *reporter) stats() Stats {
 		Published:    r.published.Load(),
 		Received:     r.received.Load(),
 		Resubscribed: r.resubscribed.Load(),
+		Gaps:         r.gaps.Load(),
 		Dropped:      make(map[DropReason]uint64),
 	}
 	for i := range r.dropped {
