@@ -221,29 +221,33 @@ func (c *jsonCursor) texts(most int) (list []string) {
 
 // skip skips one value, whatever it is and however deep it nests.
 func (c *jsonCursor) skip() {
-	for depth := 0; ; {
-		switch c.peek() {
-		case 0:
-			c.fail()
-			return
+	switch c.peek() {
+	case 0:
+		c.fail()
+		return
+	case '"':
+		c.quoted()
+		return
+	case '{', '[':
+	default:
+		c.word()
+		return
+	}
+	for depth := 0; c.i < len(c.s); c.i++ {
+		switch c.s[c.i] {
 		case '"':
 			c.quoted()
+			c.i--
 		case '{', '[':
 			depth++
-			c.i++
 		case '}', ']':
-			depth--
-			c.i++
-		case ',', ':':
-			c.i++
-			continue
-		default:
-			c.word()
-		}
-		if depth <= 0 || c.bad {
-			return
+			if depth--; depth == 0 {
+				c.i++
+				return
+			}
 		}
 	}
+	c.fail()
 }
 
 // firstItem returns the first item of a JSON array, nil if it has none.
