@@ -258,6 +258,9 @@ func (a *jsonAnswer) body(c *codec) (cluster.Body, error) {
 func (a *jsonAnswer) untyped() (cluster.Body, error) {
 	switch {
 	case a.Sockets != nil:
+		if n := len(a.Sockets); n > maxRooms { // each takes far less room in a message than in memory
+			return nil, fmt.Errorf("%w: %d sockets", errMalformed, n)
+		}
 		r := cluster.SocketsReply{RequestID: a.RequestID, Sockets: make([]cluster.SocketInfo, len(a.Sockets))}
 		for i, text := range a.Sockets {
 			s, idOnly, err := info(text)

@@ -104,8 +104,24 @@ func allocated(t *testing.T, name string, size int, read func()) {
 	runtime.ReadMemStats(&before)
 	read()
 	runtime.ReadMemStats(&after)
-	if n := after.TotalAlloc - before.TotalAlloc; n > uint64(64*size+1<<20) {
+	if n := after.TotalAlloc - before.TotalAlloc; n > uint64(32*size+1<<20) {
 		t.Errorf("%s: %d bytes of input take %d", name, size, n)
+	}
+}
+
+// Proves J-72.
+func TestManySocketsTakeLittleMemory(t *testing.T) {
+	sockets := `{"requestId":"a","sockets":[{"id":"b"}` + strings.Repeat(`,{"id":"b"}`, 1_000_000) + `]`
+	messages := map[string]string{"classic": sockets + `}`, "family": `{"type":8,"data":` + sockets + `},"uid":"z","nsp":"/"}`}
+	for name, decode := range map[string]func(string) (cluster.Message, error){
+		"classic": testCodec(t).answer, "family": testFamily(t).decode,
+	} {
+		message := messages[name]
+		allocated(t, name, len(message), func() {
+			if _, err := decode(message); err == nil {
+				t.Errorf("%s: %d bytes are understood", name, len(message))
+			}
+		})
 	}
 }
 
