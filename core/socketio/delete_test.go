@@ -119,6 +119,29 @@ func TestDeletingRefusesSocketsWhoseMiddlewareRuns(t *testing.T) {
 	})
 }
 
+func TestNobodyRecoversInADeletedNamespace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := siotest.NewServer(t, socketio.Config{Recovery: socketio.Recovery{MaxDisconnection: time.Minute}})
+		srv.Of("/room")
+		away, here := srv.Dial(siotest.Options{Namespace: "/room"}), srv.Dial(siotest.Options{Namespace: "/room"})
+		away.Cut()
+		synctest.Wait()
+		deleteNamespace(t, srv, "/room")
+		here.ExpectDisconnect("io server disconnect")
+
+		back := siotest.Options{Namespace: "/room", Auth: map[string]string{"pid": away.PID()}}
+		srv.Try(back).ExpectConnectError("Invalid namespace")
+		reasons := make(chan socketio.RecoveryReason, 1)
+		srv.Of("/room").OnConnect(func(s *socketio.Socket) { reasons <- s.Recovery().Reason })
+		if c := srv.Dial(back); c.ID() == away.ID() {
+			t.Error("the client has its old id")
+		}
+		if got := <-reasons; got != socketio.RecoveryUnknown {
+			t.Errorf("reason %q, want %q", got, socketio.RecoveryUnknown)
+		}
+	})
+}
+
 func TestDeletedDynamicNamespaceComesBackWhenAskedFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := siotest.NewServer(t)
