@@ -1,11 +1,11 @@
 package memory
 
 import (
+	"cmp"
 	"container/list"
 	"context"
 	"slices"
 	"sort"
-	"strconv"
 	"sync"
 	"time"
 
@@ -46,9 +46,7 @@ func NewLog(l Log) *Hub {
 // apart what has come in the same one.
 type id struct{ major, minor uint64 }
 
-func (i id) offset() cluster.Offset {
-	return cluster.Offset(strconv.FormatUint(i.major, 10) + "-" + strconv.FormatUint(i.minor, 10))
-}
+func (i id) offset() cluster.Offset { return cluster.NewOffset(i.major, i.minor) }
 
 func milliseconds() uint64 { return uint64(time.Now().UnixMilli()) } //nolint:gosec // a time after 1970
 
@@ -116,7 +114,7 @@ func number(o cluster.Offset) id {
 	return id{major, minor}
 }
 
-func (i id) compare(o id) int { return i.offset().Compare(o.offset()) }
+func (i id) compare(o id) int { return cmp.Or(cmp.Compare(i.major, o.major), cmp.Compare(i.minor, o.minor)) }
 
 // after returns the index of the first record after an offset.
 func (l *log) after(from id) int {

@@ -20,6 +20,16 @@ type MemberConfig struct {
 	// OnSubscribed is told when the link begins to hear the others, and again
 	// (resumed) after an interruption in which messages may have been missed.
 	OnSubscribed func(resumed bool)
+	// Opened is called once, before anything of Local is.
+	Opened func(*Member)
+	// Recorded, when it is set, is given what has an Offset, this node's own
+	// messages too, in the place of Local. It must not block on anything but
+	// memory.
+	Recorded func(Message)
+	// TakenOver, when it is set, is told that another node has taken the session
+	// with that PID (Member.TakeOver). It must not block, and may call reply
+	// once, from any goroutine.
+	TakenOver func(pid string, reply func(Session))
 }
 
 // Member is a namespace's side of the conversation with the other nodes. Its
@@ -40,6 +50,9 @@ func Open(a Adapter, cfg MemberConfig) *Member {
 	}
 	m := &Member{cfg: cfg, opened: make(chan struct{})}
 	m.link = a.Open(cfg.Namespace, cfg.Self, m)
+	if cfg.Opened != nil {
+		cfg.Opened(m)
+	}
 	close(m.opened)
 	return m
 }
@@ -91,6 +104,21 @@ func (m *Member) Broadcast(t Target, p *parser.Packet) error {
 	return m.publish(Broadcast{Target: t, Packet: p})
 }
 
+// Record is Broadcast with a number, by which the sender recognizes its message
+// in the link's log.
+func (m *Member) Record(t Target, p *parser.Packet, seq uint64) error {
+	return m.link.Publish(Message{
+		From: m.cfg.Self, Namespace: m.cfg.Namespace, Seq: seq,
+		Body: Broadcast{Target: t, Packet: p},
+	})
+}
+
+// Sessions returns the link's log and sessions, or nil where it has none.
+func (m *Member) Sessions() SessionStore {
+	s, _ := m.link.(SessionStore)
+	return s
+}
+
 // JoinRooms makes the target's sockets join rooms, here at once and on the
 // other nodes when they hear of it.
 func (m *Member) JoinRooms(t Target, rooms []string) error {
@@ -138,6 +166,11 @@ func (m *Member) Subscribed(resumed bool) {
 
 // Receive implements Receiver.
 func (m *Member) Receive(msg Message) {
+	if m.cfg.Recorded != nil && msg.Offset != "" {
+		<-m.opened
+		m.cfg.Recorded(msg)
+		return
+	}
 	if msg.From != "" && msg.From == m.cfg.Self {
 		return
 	}
@@ -168,6 +201,9 @@ func (m *Member) Receive(msg Message) {
 }
 
 func (m *Member) receiveEmit(msg Message, b Emit) {
+	if m.takenOver(msg.ReplyTo, &b) {
+		return
+	}
 	if b.RequestID == "" {
 		m.cfg.Local.ServerSide(msg.From, b.Payload, nil)
 		return

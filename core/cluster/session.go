@@ -76,8 +76,10 @@ type Session struct {
 	// Start is the position at which the socket was connected for the first
 	// time: what was recorded before is none of its business.
 	Start Offset
-	// Left are the rooms that it has left lately.
-	Left []Stay
+	// Left are the rooms that it has left lately, and Forgot the position up to
+	// which some that it has left before are not among them.
+	Left   []Stay
+	Forgot Offset
 	// Gap is the latest position at which the socket may have got or missed
 	// something that is not in the log, or not there. Only a client that has
 	// received something from after it knows what it has. Empty when there is
@@ -103,6 +105,7 @@ type extension struct {
 	Start     Offset            `json:"start,omitempty"`
 	Rooms     map[string]Offset `json:"rooms,omitempty"`
 	Left      []Stay            `json:"left,omitempty"`
+	Forgot    Offset            `json:"forgot,omitempty"`
 	Gap       Offset            `json:"gap,omitempty"`
 	Last      Offset            `json:"last,omitempty"`
 	Through   Offset            `json:"through,omitempty"`
@@ -111,7 +114,7 @@ type extension struct {
 // Extension returns, as JSON, what Node.js nodes know nothing of. A store may
 // keep it beside the other fields without looking into it.
 func (s *Session) Extension() ([]byte, error) {
-	b, err := json.Marshal(extension{s.Namespace, s.Node, s.Start, s.Rooms, s.Left, s.Gap, s.Last, s.Through})
+	b, err := json.Marshal(extension{s.Namespace, s.Node, s.Start, s.Rooms, s.Left, s.Forgot, s.Gap, s.Last, s.Through})
 	if err != nil {
 		return nil, fmt.Errorf("encode session: %w", err)
 	}
@@ -126,7 +129,7 @@ func (s *Session) SetExtension(b []byte) error {
 	if err := json.Unmarshal(b, &x); err != nil {
 		return fmt.Errorf("decode session: %w", err)
 	}
-	offsets := []Offset{x.Start, x.Gap, x.Last, x.Through}
+	offsets := []Offset{x.Start, x.Forgot, x.Gap, x.Last, x.Through}
 	for _, o := range x.Rooms {
 		offsets = append(offsets, o)
 	}
@@ -143,8 +146,14 @@ func (s *Session) SetExtension(b []byte) error {
 			s.Rooms[room] = since
 		}
 	}
-	s.Namespace, s.Node, s.Start, s.Left, s.Gap, s.Last, s.Through = x.Namespace, x.Node, x.Start, x.Left, x.Gap, x.Last, x.Through
+	s.Namespace, s.Node, s.Start, s.Left, s.Forgot = x.Namespace, x.Node, x.Start, x.Left, x.Forgot
+	s.Gap, s.Last, s.Through = x.Gap, x.Last, x.Through
 	return nil
+}
+
+// NewOffset returns the offset with these two numbers.
+func NewOffset(major, minor uint64) Offset {
+	return Offset(strconv.FormatUint(major, 10) + "-" + strconv.FormatUint(minor, 10))
 }
 
 // Parts returns the two numbers of a valid offset.

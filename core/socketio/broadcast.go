@@ -87,16 +87,18 @@ func union(a, b []string) []string {
 func (o operator) nobody() bool { return o.scoped && len(o.target.Rooms) == 0 }
 
 // Emit sends an event to the selected sockets. The sockets of this node have
-// it queued when Emit returns. It does not wait for the other nodes: an error
-// that wraps ErrNotPropagated says that they will not get it.
+// it queued when Emit returns, or get it when it comes back from the adapter's
+// log (Recovery). It does not wait for the other nodes: an error that wraps
+// ErrNotPropagated says that they will not get it.
 func (o operator) Emit(event string, args ...any) error {
 	p, err := o.packet(event, args)
 	if err != nil || o.nobody() {
 		return err
 	}
-	if err := o.ns.deliver(&o.target, p); err != nil {
-		return err
+	if r := o.ns.recovery; r != nil {
+		return r.broadcast(&o.target, p)
 	}
+	o.ns.fanOut(o.ns.rooms.Select(&o.target), o.target.Volatile, p, p)
 	return propagated(o.ns.member.Broadcast(o.target, p))
 }
 

@@ -224,7 +224,7 @@ func (c *conn) disconnect(reason Reason) {
 	for _, s := range c.take() {
 		if state := s.state.Load(); state == stateGreeted || state == stateConnected {
 			last = s.ns
-			last.inOrder(func() { c.send(&parser.Packet{Type: parser.Disconnect, Namespace: s.namespace}) })
+			s.dismiss()
 		}
 		s.close(reason, nil)
 	}

@@ -12,19 +12,18 @@ type delivery Namespace
 
 var _ cluster.Local = (*delivery)(nil)
 
-// deliver sends an event to the target's sockets here.
+// deliver sends an event of another node to the target's sockets here.
 func (n *Namespace) deliver(t *cluster.Target, p *parser.Packet) error {
 	if n.recovery != nil {
-		return n.recovery.broadcast(t, p)
+		return n.recovery.deliver(t, p)
 	}
-	n.fanOut(t, p, p)
+	n.fanOut(n.rooms.Select(t), t.Volatile, p, p)
 	return nil
 }
 
-// fanOut selects sockets, encodes once, and hands the same bytes to everyone.
-// Listeners see shown, clients get wire.
-func (n *Namespace) fanOut(t *cluster.Target, shown, wire *parser.Packet) {
-	sockets := n.rooms.Select(t)
+// fanOut encodes once, and hands the same bytes to everyone. Listeners see
+// shown, clients get wire.
+func (n *Namespace) fanOut(sockets []*Socket, volatile bool, shown, wire *parser.Packet) {
 	if len(sockets) == 0 {
 		return
 	}
@@ -34,7 +33,7 @@ func (n *Namespace) fanOut(t *cluster.Target, shown, wire *parser.Packet) {
 		return
 	}
 	for _, s := range sockets {
-		_ = s.deliver(shown, b, t.Volatile) // a socket that has just left misses it
+		_ = s.deliver(shown, b, volatile) // a socket that has just left misses it
 	}
 	n.server.stats.delivered.Add(uint64(len(sockets)))
 }

@@ -183,8 +183,10 @@ func (s *Socket) sendPacket(p *parser.Packet) error {
 		return err
 	}
 	if r := s.ns.recovery; r != nil {
-		r.order.must(func() { _ = s.send(b) })
-		return nil
+		if s.state.Load() == stateClosed {
+			return ErrDisconnected
+		}
+		return r.try(func() { _ = s.send(b) })
 	}
 	return s.send(b)
 }
@@ -196,6 +198,9 @@ func (s *Socket) send(b *engineio.Batch) error {
 	case statePending, stateGreeted:
 		_, err := s.hold(held{batch: b})
 		return err
+	}
+	if s.dismissed.Load() {
+		return sendError(s.conn.session.Send(b))
 	}
 	return ErrDisconnected
 }

@@ -6,7 +6,6 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/dunlin-io/dunlin/core/cluster"
 	"github.com/dunlin-io/dunlin/core/parser"
 )
 
@@ -28,32 +27,43 @@ func (s *Socket) connect() {
 	s.mu.Lock()
 	s.ns = ns // before any user code sees the socket
 	s.mu.Unlock()
-	earlier, claimed := s.resume()
-	if earlier == nil || !ns.server.cfg.Recovery.SkipMiddleware {
-		for _, r := range ns.registries() {
-			for _, m := range read(r, &r.middleware) {
-				if err := s.admit(m.f); err != nil {
-					decided = true
-					s.refuse(err)
-					return
-				}
-			}
+	earlier := s.resume()
+	if earlier != nil {
+		defer ns.recovery.release(earlier)
+	}
+	asked := earlier == nil || !ns.server.cfg.Recovery.SkipMiddleware
+	if asked {
+		err = s.ask()
+	}
+	if err == nil {
+		err = s.enter(earlier)
+	}
+	if errors.Is(err, errMovedOn) { // begin afresh
+		if err = nil; !asked {
+			err = s.ask()
+		}
+		if err == nil {
+			err = s.enter(nil)
 		}
 	}
 	decided = true
-	established := make(chan error, 1)
-	ns.inOrder(func() { established <- s.establish(earlier, claimed) })
-	switch err := <-established; {
+	switch {
 	case errors.Is(err, errRoomsClosed):
 		s.refuse(errInvalidNamespace)
 		return
-	case err != nil: // the connection went away
+	case errors.Is(err, errGoneAway):
 		ns.release()
+		return
+	case err != nil:
+		s.refuse(err)
 		return
 	}
 	s.admitted = true
 	s.conn.joined()
 	ns.server.stats.connected.Add(1)
+	if recovered := s.Recovery(); recovered.Reason != RecoveryNotAsked {
+		ns.server.stats.recovery(recovered.Reason)
+	}
 	var steps []func()
 	for _, r := range ns.registries() {
 		for _, l := range read(r, &r.connect) {
@@ -61,6 +71,25 @@ func (s *Socket) connect() {
 		}
 	}
 	inTurn(steps)
+}
+
+// ask asks the middleware.
+func (s *Socket) ask() error {
+	for _, r := range s.ns.registries() {
+		for _, m := range read(r, &r.middleware) {
+			if err := s.admit(m.f); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// enter runs establish in the order of what the namespace sends.
+func (s *Socket) enter(e *earlier) error {
+	established := make(chan error, 1)
+	s.ns.inOrder(func() { established <- s.establish(e) })
+	return <-established
 }
 
 // inTurn runs all steps, whatever they do: one that ends the goroutine
@@ -74,34 +103,33 @@ func inTurn(steps []func()) {
 
 // resume takes over what is kept of the client's earlier socket, if it claims
 // one and it is there.
-func (s *Socket) resume() (*session, *claim) {
+func (s *Socket) resume() *earlier {
 	r := s.ns.recovery
 	if r == nil {
-		return nil, nil
+		return nil
 	}
 	s.pid = newID()
-	earlier, claimed := r.resume(s.auth)
-	if claimed == nil {
-		return nil, nil
+	c := claimed(s.auth)
+	if c == nil {
+		return nil
 	}
-	reason := RecoveryUnknown
-	if earlier != nil {
-		answer := make(chan RecoveryReason, 1)
-		r.order.must(func() {
-			_, reason := r.missed(earlier, claimed)
-			answer <- reason
-		})
-		reason = <-answer
-	}
+	e, reason := r.resume(c)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.recovered = RecoveryState{Recovered: reason == RecoveryDone, Reason: reason}
-	if reason != RecoveryDone || s.early == nil {
-		return nil, nil
+	switch {
+	case reason != RecoveryDone:
+		return nil
+	case s.early == nil: // the connection has gone meanwhile
+		r.giveBack(e)
+		r.release(e)
+		return nil
 	}
-	s.id, s.pid, s.data = earlier.id, earlier.pid, earlier.data
-	s.early.rooms = slices.Sorted(maps.Keys(earlier.rooms))
-	return earlier, claimed
+	// The secret stays the same: the official client compares it to tell whether
+	// it was recovered.
+	s.id, s.pid, s.data = e.id, e.pid, e.data
+	s.early.rooms = slices.Sorted(maps.Keys(e.rooms))
+	return e
 }
 
 // admit runs one middleware; a panic refuses.
@@ -116,15 +144,21 @@ func (s *Socket) admit(m Middleware) error {
 // errInternal is all that a client is told about a panic.
 var errInternal = &ConnectError{Message: "internal error"}
 
+// Why establish fails.
+var (
+	errGoneAway = errors.New("socketio: the connection is gone")
+	errMovedOn  = errors.New("socketio: history has moved on while the client was being recovered")
+)
+
 // establish puts the socket into the namespace, then sends CONNECT, then what
 // the client has missed and what was held back, and only then lets emits pass
 // directly. It fails when the connection or the namespace went away before
-// CONNECT.
-func (s *Socket) establish(earlier *session, claimed *claim) error {
-	missed, created, err := s.greet(earlier, claimed)
+// CONNECT, and when a client cannot be recovered after all.
+func (s *Socket) establish(e *earlier) error {
+	missed, created, err := s.greet(e)
 	if err != nil {
-		if earlier != nil {
-			s.ns.recovery.giveBack(earlier)
+		if e != nil && !errors.Is(err, errMovedOn) {
+			s.ns.recovery.giveBack(e)
 		}
 		return err
 	}
@@ -156,13 +190,15 @@ func (s *Socket) establish(earlier *session, claimed *claim) error {
 // greet puts the socket into the index and sends CONNECT. From here on the
 // client may send events, and the server may end the socket, which comes after
 // CONNECT because of the lock. Sending does not wait.
-func (s *Socket) greet(earlier *session, claimed *claim) (missed []*parser.Packet, created []string, err error) {
+func (s *Socket) greet(e *earlier) (missed []*parser.Packet, created []string, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.state.Load() == stateClosed {
-		return nil, nil, ErrDisconnected
+		return nil, nil, errGoneAway
 	}
-	missed = s.replay(earlier, claimed)
+	if missed, err = s.replay(e); err != nil {
+		return nil, nil, err
+	}
 	created, err = s.ns.rooms.insert(s, s.early.rooms)
 	for errors.Is(err, errIDTaken) { // a recovered socket may meet its own past
 		s.id = newID()
@@ -171,11 +207,11 @@ func (s *Socket) greet(earlier *session, claimed *claim) (missed []*parser.Packe
 	if err != nil {
 		return nil, nil, err
 	}
-	if s.ns.recovery != nil {
-		s.ns.recovery.begin(s, earlier)
-		if s.recovered.Recovered {
-			s.ns.rooms.backdate(s, earlier.rooms)
+	if r := s.ns.recovery; r != nil {
+		if e != nil {
+			s.ns.rooms.backdate(s, &e.presence)
 		}
+		r.begin(s, e)
 	}
 	s.state.Store(stateGreeted)
 	s.conn.send(s.connectPacket())
@@ -183,35 +219,47 @@ func (s *Socket) greet(earlier *session, claimed *claim) (missed []*parser.Packe
 }
 
 // replay returns the events that the client has missed. The caller holds mu.
-func (s *Socket) replay(earlier *session, claimed *claim) []*parser.Packet {
-	if earlier == nil {
-		return nil
+func (s *Socket) replay(e *earlier) ([]*parser.Packet, error) {
+	if e == nil {
+		return nil, nil
 	}
-	missed, reason := s.ns.recovery.missed(earlier, claimed)
-	if reason == RecoveryDone {
-		return missed
+	before := e.rooms
+	missed, reason := s.ns.recovery.missed(e)
+	if reason != RecoveryDone {
+		// The middleware took too long. What it gave to the socket stays, what was
+		// restored does not.
+		s.recovered = RecoveryState{Reason: reason}
+		s.pid, s.data = newID(), nil
+		e.rooms = nil
 	}
-	// The middleware took so long that history has moved on: begin afresh, with
-	// the rooms that the middleware gave.
-	s.recovered = RecoveryState{Reason: reason}
-	s.pid, s.data = newID(), nil
-	s.early.rooms = slices.DeleteFunc(s.early.rooms, func(r string) bool {
-		_, restored := earlier.rooms[r]
-		return restored
+	s.early.rooms = slices.DeleteFunc(s.early.rooms, func(room string) bool {
+		_, restored := before[room]
+		_, still := e.rooms[room]
+		return restored && !still
 	})
-	return nil
+	for room := range e.rooms { // joined while the client was away
+		if _, known := before[room]; !known && !slices.Contains(s.early.rooms, room) {
+			s.early.rooms = append(s.early.rooms, room)
+		}
+	}
+	if reason != RecoveryDone {
+		return nil, errMovedOn
+	}
+	return missed, nil
 }
 
 func (s *Socket) sendHeld(h held) {
-	if h.batch != nil {
+	r := s.ns.recovery
+	switch {
+	case r == nil && h.event != nil:
+		s.conn.send(h.event)
+	case r == nil:
 		_ = s.conn.session.Send(h.batch) // the session reports its failure by closing
-		return
+	case h.event != nil:
+		r.held(s, h.event)
+	default:
+		r.next(func() { _ = s.conn.session.Send(h.batch) })
 	}
-	p := h.event
-	if r := s.ns.recovery; r != nil {
-		p = r.record(&cluster.Target{Rooms: []string{s.id}}, p)
-	}
-	s.conn.send(p)
 }
 
 func (s *Socket) connectPacket() *parser.Packet {
@@ -289,16 +337,29 @@ func (s *Socket) disconnect(reason Reason) {
 	if state != stateGreeted && state != stateConnected {
 		return
 	}
-	s.ns.inOrder(func() { s.conn.send(&parser.Packet{Type: parser.Disconnect, Namespace: s.namespace}) })
+	s.dismiss()
 	s.conn.forget(s)
 	s.close(reason, nil)
+}
+
+// dismiss sends DISCONNECT, behind what was sent before.
+func (s *Socket) dismiss() {
+	s.dismissed.Store(true)
+	s.ns.inOrder(func() {
+		s.dismissed.Store(false)
+		s.conn.send(&parser.Packet{Type: parser.Disconnect, Namespace: s.namespace})
+	})
 }
 
 // close ends the socket's life, once. Listeners run later, as the socket's
 // last task; everything else has happened when close returns.
 func (s *Socket) close(reason Reason, err error) {
 	cause := &DisconnectError{Reason: reason, Err: err}
+	var f farewell
 	s.mu.Lock()
+	if s.state.Load() >= stateGreeted && s.ns.recovery != nil {
+		f = s.ns.recovery.leaving(s)
+	}
 	before := s.state.Swap(stateClosed)
 	if before == stateClosed {
 		s.mu.Unlock()
@@ -312,17 +373,13 @@ func (s *Socket) close(reason Reason, err error) {
 	if before == statePending {
 		return // greet notices
 	}
-	var since map[string]uint64
-	if s.ns.recovery != nil {
-		since = s.ns.rooms.Since(s)
-	}
 	left := s.ns.remove(s)
 	s.mu.Lock()
 	s.lastRooms = append([]string{s.id}, left...)
-	data := s.data
+	f.reason, f.data = reason, s.data
 	s.mu.Unlock()
 	if s.ns.recovery != nil {
-		s.ns.recovery.end(s, reason, since, data)
+		s.ns.recovery.end(s, f)
 	}
 	s.ns.server.stats.disconnected(reason)
 	if reason == ReasonServerDisconnect {

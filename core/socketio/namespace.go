@@ -34,7 +34,7 @@ type Namespace struct {
 	acks   atomic.Uint64    // the next acknowledgement id
 	serial *serverSide
 
-	recovery *recovery // nil: off
+	recovery recovery // nil: off
 
 	outgoingAny atomic.Bool // an outgoing listener was registered once
 
@@ -122,14 +122,13 @@ func newNamespace(srv *Server, name string, parent *ParentNamespace) *Namespace 
 		n.places = []*registry{parent.registry, n.registry}
 	}
 	n.serial = newServerSide(n)
-	n.recovery = newRecovery(n)
 	return n
 }
 
 // open joins the namespace's conversation with the other nodes. It is called
 // once, before the namespace is used.
 func (n *Namespace) open() {
-	n.member = cluster.Open(n.server.cfg.Adapter, cluster.MemberConfig{
+	cluster.Open(n.server.cfg.Adapter, cluster.MemberConfig{
 		Namespace:      n.name,
 		Self:           n.server.cfg.NodeID,
 		Local:          (*delivery)(n),
@@ -143,25 +142,31 @@ func (n *Namespace) open() {
 				hook(n.name)
 			}
 		},
+		Opened: func(m *cluster.Member) {
+			n.member = m
+			if m.WatchesRooms() {
+				n.rooms.watch, n.rooms.unwatch = m.WatchRoom, m.UnwatchRoom
+			}
+			n.openRecovery(m)
+		},
+		Recorded:  func(m cluster.Message) { n.recorded(m) },
+		TakenOver: func(pid string, reply func(cluster.Session)) { n.takenOver(pid, reply) },
 	})
-	if n.member.WatchesRooms() {
-		n.rooms.watch, n.rooms.unwatch = n.member.WatchRoom, n.member.UnwatchRoom
-	}
 }
 
 func (n *Namespace) close() error {
+	if n.recovery != nil {
+		n.recovery.close() // it still needs the link
+	}
 	err := n.member.Close()
 	n.serial.close()
-	if n.recovery != nil {
-		n.recovery.close()
-	}
 	return err
 }
 
 // inOrder runs f after what was sent before, where sending has an order.
 func (n *Namespace) inOrder(f func()) {
 	if n.recovery != nil {
-		n.recovery.order.must(f)
+		n.recovery.inOrder(f)
 		return
 	}
 	f()

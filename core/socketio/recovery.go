@@ -3,9 +3,6 @@ package socketio
 import (
 	"encoding/json"
 	"errors"
-	"maps"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/dunlin-io/dunlin/core/cluster"
@@ -15,7 +12,16 @@ import (
 // Recovery configures connection state recovery: a client that comes back
 // after an interruption gets its socket id, rooms, data and the events it
 // missed. Events that wait for an acknowledgement and volatile ones are not
-// kept. It works on the node that held the session.
+// kept.
+//
+// Where the adapter keeps a log (cluster.SessionStore: Redis streams,
+// memory.NewLog), a client is recovered by whichever node it comes back to,
+// also after the death of the one that it was on. An event then goes to the
+// clients of the node that emits it when the log has it, in one order for all
+// nodes, and not before; what is emitted with Local is not kept. When the log
+// does not take an event within two seconds, the event is delivered without it,
+// and who comes back from before that point is not recovered. With other
+// adapters recovery works on the node that held the session.
 //
 // An interruption is a disconnection all the same: OnDisconnecting and
 // OnDisconnect run, and OnConnect runs again, where Socket.Recovery tells the
@@ -30,10 +36,12 @@ type Recovery struct {
 	// was banned meanwhile gets back in.)
 	SkipMiddleware bool
 	// MaxEvents and MaxBytes bound what one namespace remembers; 0: 10,000
-	// events, 16 MiB. A client that missed more is not recovered.
+	// events, 16 MiB. A client that missed more is not recovered. Where the
+	// adapter keeps a log, they bound what one client is given.
 	MaxEvents, MaxBytes int
 	// MaxSessions bounds the clients of one namespace that are away; the
-	// oldest give way; 0: 100,000.
+	// oldest give way; 0: 100,000. Where the adapter keeps the sessions, it
+	// bounds those that still have to be saved.
 	MaxSessions int
 }
 
@@ -50,77 +58,57 @@ type RecoveryReason string
 
 // Reasons of a RecoveryState.
 const (
-	RecoveryNotAsked RecoveryReason = ""                // the client is new, or recovery is off
-	RecoveryDone     RecoveryReason = "recovered"       // id, rooms, data and every missed event were restored
-	RecoveryUnknown  RecoveryReason = "unknown session" // of another node, expired, used already, or made up
-	RecoveryOffset   RecoveryReason = "invalid offset"  // the client's last event is not one of the session's
-	RecoveryTrimmed  RecoveryReason = "history trimmed" // it missed more than is remembered
+	RecoveryNotAsked RecoveryReason = ""                  // the client is new, or recovery is off
+	RecoveryDone     RecoveryReason = "recovered"         // id, rooms, data and every missed event were restored
+	RecoveryUnknown  RecoveryReason = "unknown session"   // of another node, expired, used already, ended by a server, or made up
+	RecoveryOffset   RecoveryReason = "invalid offset"    // the client's last event is not one of the session's
+	RecoveryTrimmed  RecoveryReason = "history trimmed"   // it missed more than is remembered
+	RecoveryLost     RecoveryReason = "history lost"      // it may have missed, or got already, what the log does not have where it belongs
+	RecoveryStore    RecoveryReason = "store unavailable" // the adapter's sessions or log could not be read in time
 )
 
-// errReplaced is why a connection ends whose client has already come back.
-var errReplaced = errors.New("replaced by a newer connection of the same client")
+// recovery is connection state recovery of one namespace. It gives everything
+// that the namespace sends one order; what is said below to run in the order
+// runs alone, and must not wait.
+type recovery interface {
+	// inOrder runs f in the order, behind what was sent before.
+	inOrder(f func())
+	// try is inOrder, unless too much waits already.
+	try(f func()) error
+	// broadcast sends an event of this node to the target's sockets everywhere.
+	broadcast(t *cluster.Target, p *parser.Packet) error
+	// deliver sends an event of another node to the target's sockets here.
+	deliver(t *cluster.Target, p *parser.Packet) error
+	// emit sends an event to one socket here.
+	emit(s *Socket, p *parser.Packet, volatile bool) error
+	// next runs f, which it is called for in the order, unless something that was
+	// emitted before is still on its way to the log: then behind that.
+	next(f func())
+	// held sends an event that was emitted before the socket was connected. It
+	// runs in the order.
+	held(s *Socket, p *parser.Packet)
 
-// session is what is kept of a socket.
-type session struct {
-	id    string
-	pid   string
-	rooms map[string]uint64 // and since when it was in them
-	data  json.RawMessage
-	start uint64 // number of the first event that was for it
-	live  *Socket
-	ended chan struct{} // closed when live has become nil
-	since time.Time     // of the disconnection; zero while live
-}
+	// resume takes the session that a client claims, once, and ends the socket
+	// that still has it: its client is here. It may wait for a few seconds.
+	resume(c *claim) (*earlier, RecoveryReason)
+	// missed completes what resume has begun, and returns what the client has
+	// not got, or why that is not known. It runs in the order.
+	missed(e *earlier) ([]*parser.Packet, RecoveryReason)
+	// release ends what resume has begun, however it went on.
+	release(e *earlier)
+	// giveBack undoes resume for a client that went away again before it was
+	// connected.
+	giveBack(e *earlier)
 
-// recovery is connection state recovery of one namespace.
-type recovery struct {
-	ns      *Namespace
-	order   sequence
-	journal journal // belongs to order
-
-	position atomic.Uint64 // number of the first event that has not been handed out yet
-
-	mu       sync.Mutex // guards the following
-	sessions map[string]*session
-	away     []*session // in the order of their disconnection; those taken back stay until they expire
-	sweeper  *time.Timer
-	closed   bool
-}
-
-func newRecovery(n *Namespace) *recovery {
-	limits := n.server.cfg.Recovery
-	if !limits.on() {
-		return nil
-	}
-	r := &recovery{ns: n, sessions: make(map[string]*session)}
-	r.journal = journal{limits: limits, epoch: newID()[:8]}
-	n.rooms.position = r.position.Load
-	return r
-}
-
-// broadcast records an event, unless it cannot be replayed, and delivers it.
-func (r *recovery) broadcast(t *cluster.Target, p *parser.Packet) error {
-	return r.order.try(func() {
-		r.ns.fanOut(t, p, r.record(t, p))
-		r.position.Store(r.journal.next())
-	})
-}
-
-// emit is broadcast to one socket.
-func (r *recovery) emit(s *Socket, p *parser.Packet, volatile bool) error {
-	return r.order.try(func() {
-		t := &cluster.Target{Rooms: []string{s.id}, Volatile: volatile}
-		if b, err := r.ns.server.encode(r.record(t, p)); err == nil {
-			_ = s.deliver(p, b, volatile) // who has just left misses it, and may get it back
-		}
-	})
-}
-
-func (r *recovery) record(t *cluster.Target, p *parser.Packet) *parser.Packet {
-	if t.Volatile || p.HasID || p.Type != parser.Event {
-		return p
-	}
-	return r.journal.record(t, p)
+	// begin keeps a socket that has just been connected. It runs in the order.
+	begin(s *Socket, e *earlier)
+	// changed says that the socket's rooms or data have changed.
+	changed(s *Socket)
+	// leaving returns what end needs, and is called before the socket has left.
+	leaving(s *Socket) farewell
+	// end keeps what is needed of a socket that has left, or forgets it.
+	end(s *Socket, f farewell)
+	close()
 }
 
 // claim is what a client says of its earlier socket.
@@ -129,74 +117,42 @@ type claim struct {
 	Offset string `json:"offset"`
 }
 
-// resume takes the session that the client claims, once. A socket that still
-// has it is closed: its client is here.
-func (r *recovery) resume(auth parser.Payload) (*session, *claim) {
+// claimed reads the claim in a CONNECT payload; nil is none.
+func claimed(auth parser.Payload) *claim {
 	var c claim
 	if auth.JSON == nil || json.Unmarshal(auth.JSON, &c) != nil || c.PID == "" {
-		return nil, nil
+		return nil
 	}
-	r.mu.Lock()
-	found := r.sessions[c.PID]
-	var live *Socket
-	if found != nil {
-		live = found.live
-	}
-	r.mu.Unlock()
-	if live != nil {
-		live.conn.end(ReasonTransportClose, errReplaced)
-		<-found.ended // by us, or by who has noticed the end of its connection
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	found = r.sessions[c.PID]
-	if found == nil || found.live != nil || time.Since(found.since) > r.journal.limits.MaxDisconnection {
-		return nil, &c
-	}
-	delete(r.sessions, c.PID)
-	return found, &c
+	return &c
 }
 
-// giveBack undoes resume for a client that went away again before it was
-// connected.
-func (r *recovery) giveBack(s *session) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if !r.closed && time.Since(s.since) <= r.journal.limits.MaxDisconnection {
-		r.sessions[s.pid] = s
-	}
+// earlier is a session that was resumed.
+type earlier struct {
+	presence
+	pid   string
+	data  json.RawMessage
+	start position // of the latest event before the socket was connected for the first time
+	from  position // of the latest event that the client has
+
+	process *session
+	log     *resumed
 }
 
-// missed returns what the session's client has not got, or why that is not
-// known. It runs in the order.
-func (r *recovery) missed(s *session, c *claim) ([]*parser.Packet, RecoveryReason) {
-	from := s.start
-	if c.Offset != "" {
-		n, ok := r.journal.number(c.Offset)
-		if !ok || n+1 < s.start || n >= r.journal.next() {
-			return nil, RecoveryOffset
-		}
-		from = n + 1
-	}
-	rooms := maps.Clone(s.rooms)
-	rooms[s.id] = 0
-	missed, ok := r.journal.since(from, rooms)
-	if !ok {
-		return nil, RecoveryTrimmed
-	}
-	return missed, RecoveryDone
+// farewell is what is known of a socket that leaves.
+type farewell struct {
+	reason  Reason
+	at      time.Time
+	where   presence
+	data    json.RawMessage
+	through position // everything up to here has been handed to its connection
 }
 
-// begin keeps a socket that has just been connected. It runs in the order.
-func (r *recovery) begin(s *Socket, earlier *session) {
-	now := &session{id: s.id, pid: s.pid, start: r.journal.next(), live: s, ended: make(chan struct{})}
-	if earlier != nil {
-		now.start = earlier.start
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.sessions[s.pid] = now
-}
+// errReplaced is why a connection ends whose client has already come back.
+var errReplaced = errors.New("replaced by a newer connection of the same client")
+
+// replacing bounds the waiting for the end of such a connection's socket, which
+// takes no longer than telling its listeners that are called inline.
+const replacing = time.Second
 
 // recoverable reports whether a client that left for that reason may come back
 // as if nothing had happened.
@@ -210,66 +166,52 @@ func recoverable(reason Reason) bool {
 	return false
 }
 
-// end keeps what is needed of a socket that has left, or forgets it.
-func (r *recovery) end(s *Socket, reason Reason, rooms map[string]uint64, data json.RawMessage) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	kept := r.sessions[s.pid]
-	if kept == nil || kept.live != s {
+// repeatable reports whether an event is given to clients that have missed it.
+func repeatable(t *cluster.Target, p *parser.Packet) bool {
+	return !t.Volatile && !p.HasID && p.Type == parser.Event
+}
+
+// open chooses how the namespace recovers clients. It is called once, before
+// anything is sent.
+func (n *Namespace) openRecovery(m *cluster.Member) {
+	if !n.server.cfg.Recovery.on() {
 		return
 	}
-	defer close(kept.ended)
-	if !recoverable(reason) || r.closed {
-		delete(r.sessions, s.pid)
+	if store := m.Sessions(); store != nil {
+		l := newLogged(n, m, store)
+		n.recovery, n.rooms.position = l, l.latest
 		return
 	}
-	kept.live, kept.since, kept.rooms, kept.data = nil, time.Now(), rooms, data
-	r.away = append(r.away, kept)
-	for len(r.away) > r.journal.limits.MaxSessions {
-		r.expire()
-	}
-	if r.sweeper == nil {
-		r.sweeper = time.AfterFunc(r.journal.limits.MaxDisconnection, r.sweep)
-	}
+	p := newInProcess(n)
+	n.recovery, n.rooms.position = p, p.latest
+	n.server.tellScope()
 }
 
-// expire forgets the session that has been away longest.
-func (r *recovery) expire() {
-	oldest := r.away[0]
-	r.away[0] = nil
-	r.away = r.away[1:]
-	if r.sessions[oldest.pid] == oldest && oldest.live == nil {
-		delete(r.sessions, oldest.pid)
+// tellScope says once, where there are other nodes, how far recovery reaches.
+func (s *Server) tellScope() {
+	if _, alone := s.cfg.Adapter.(cluster.Solo); alone || s.toldScope.Swap(true) {
+		return
 	}
+	s.cfg.Logger.Info("clients are recovered by the node that held their session; " +
+		"with the Redis streams adapter, or another one that keeps a log, by every node")
 }
 
-// sweep forgets what has expired and comes back when the next one does.
-func (r *recovery) sweep() {
-	r.order.must(r.journal.trim)
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	limit := r.journal.limits.MaxDisconnection
-	for len(r.away) > 0 && time.Since(r.away[0].since) >= limit {
-		r.expire()
-	}
-	r.sweeper = nil
-	if len(r.away) > 0 && !r.closed {
-		r.sweeper = time.AfterFunc(limit-time.Since(r.away[0].since), r.sweep)
-	}
+// withOffset returns an event as the clients get it, with its offset as an
+// additional last argument, which needs no escaping.
+func withOffset(p *parser.Packet, o cluster.Offset) *parser.Packet {
+	text := make([]byte, 0, len(p.Payload.JSON)+len(o)+3)
+	text = append(text, p.Payload.JSON[:len(p.Payload.JSON)-1]...) // it ends with its bracket
+	text = append(text, ',', '"')
+	text = append(text, o...)
+	stamped := *p
+	stamped.Payload = parser.Payload{JSON: append(text, '"', ']'), Attachments: p.Payload.Attachments}
+	return &stamped
 }
 
-func (r *recovery) close() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.closed = true
-	if r.sweeper != nil {
-		r.sweeper.Stop()
-		r.sweeper = nil
+func size(p *parser.Packet) int {
+	n := len(p.Payload.JSON)
+	for _, a := range p.Payload.Attachments {
+		n += len(a)
 	}
-	for _, s := range r.sessions {
-		if s.live != nil {
-			close(s.ended) // end does not find it any more
-		}
-	}
-	r.sessions, r.away = make(map[string]*session), nil
+	return n
 }

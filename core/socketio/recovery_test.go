@@ -170,10 +170,10 @@ func TestRecoveryRefusesWhatItCannotProve(t *testing.T) {
 		"too late":          {away: time.Minute + time.Second, want: socketio.RecoveryUnknown},
 		"made up":           {auth: func(*tracker) map[string]any { return map[string]any{"pid": "x", "offset": "y"} }, want: socketio.RecoveryUnknown},
 		"a volatile's text": {auth: func(tr *tracker) map[string]any { tr.offset = "hello"; return tr.auth() }, want: socketio.RecoveryOffset},
-		"from the future":   {auth: func(tr *tracker) map[string]any { tr.offset += "00"; return tr.auth() }, want: socketio.RecoveryOffset},
+		"from the future":   {auth: func(tr *tracker) map[string]any { tr.offset += "-0"; return tr.auth() }, want: socketio.RecoveryOffset},
 		"before its time": {auth: func(tr *tracker) map[string]any {
-			tr.offset, _, _ = strings.Cut(tr.offset, ".")
-			tr.offset += ".0"
+			tr.offset, _, _ = strings.Cut(tr.offset, "-")
+			tr.offset += "-0"
 			return tr.auth()
 		}, want: socketio.RecoveryOffset},
 		"a huge offset":      {auth: func(tr *tracker) map[string]any { tr.offset += strings.Repeat("z", 10_000); return tr.auth() }, want: socketio.RecoveryOffset},

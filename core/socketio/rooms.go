@@ -13,14 +13,15 @@ import (
 // holds connected sockets only. Each socket's own id is a room without an
 // entry: it is found through byID.
 type rooms struct {
-	mu     sync.RWMutex // guards the following, and every Socket's in, at and heard
+	mu     sync.RWMutex // guards the following, and every Socket's in, at, heard and past
 	byID   map[string]*Socket
 	byName map[string]*room
 	all    room
 	closed bool
 
-	// position is the journal's; nil without recovery.
-	position func() uint64
+	// position is that of the latest event that has been handed out; nil
+	// without recovery.
+	position func() position
 	// watch and unwatch follow which rooms have members here, sockets' ids
 	// included; either both are nil or neither. They only note what is wanted and so run under mu.
 	watch   func(room string) (ready <-chan struct{})
@@ -46,7 +47,7 @@ type room struct {
 type membership struct {
 	rm    *room
 	at    int
-	since uint64 // the journal's position when it began; 0 without recovery
+	since position // when it began; zero without recovery
 }
 
 func newRooms() *rooms {
@@ -200,7 +201,17 @@ func (r *rooms) Leave(s *Socket, names []string) (gone []string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, name := range names {
-		if i := s.place(r.byName[name]); i >= 0 && r.leave(s, i) {
+		i := s.place(r.byName[name])
+		if i < 0 {
+			continue
+		}
+		if r.position != nil {
+			if s.past == nil {
+				s.past = &presence{}
+			}
+			s.past.remember(stay{room: name, joined: s.in[i].since, left: forever})
+		}
+		if r.leave(s, i) {
 			gone = append(gone, name)
 		}
 	}
@@ -256,25 +267,63 @@ func (r *rooms) In(s *Socket, name string) bool {
 	return r.byID[s.id] == s && (name == s.id || s.place(r.byName[name]) >= 0)
 }
 
-// Since returns since when a socket has been in its rooms, its own id not
-// counted.
-func (r *rooms) Since(s *Socket) map[string]uint64 {
+// Presence returns since when a socket has been in its rooms, and where it was
+// before.
+func (r *rooms) Presence(s *Socket) presence {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	since := make(map[string]uint64, len(s.in))
+	p := presence{id: s.id, rooms: make(map[string]position, len(s.in))}
 	for i := range s.in {
-		since[s.in[i].rm.name] = s.in[i].since
+		p.rooms[s.in[i].rm.name] = s.in[i].since
 	}
-	return since
+	if s.past != nil {
+		p.stays, p.unknown = slices.Clone(s.past.stays), s.past.unknown
+	}
+	return p
 }
 
-// backdate says that a recovered socket has been in its rooms for longer.
-func (r *rooms) backdate(s *Socket, since map[string]uint64) {
+// backdate says that a recovered socket has been in its rooms for longer, and
+// where it was before.
+func (r *rooms) backdate(s *Socket, earlier *presence) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for i := range s.in {
-		if n, ok := since[s.in[i].rm.name]; ok {
-			s.in[i].since = n
+		if since, ok := earlier.rooms[s.in[i].rm.name]; ok {
+			s.in[i].since = since
+		}
+	}
+	if len(earlier.stays) > 0 || earlier.unknown != (position{}) {
+		s.past = &presence{stays: slices.Clone(earlier.stays), unknown: earlier.unknown}
+	}
+}
+
+// settle says what the latest event was when the socket left the rooms that it
+// has left.
+func (r *rooms) settle(s *Socket, at position) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if s.past == nil {
+		return
+	}
+	for i := range s.past.stays {
+		if s.past.stays[i].left == forever {
+			s.past.stays[i].left = at
+		}
+	}
+	if s.past.unknown == forever {
+		s.past.unknown = at
+	}
+}
+
+// restart says that positions begin anew: whoever is in a room has always been
+// there.
+func (r *rooms) restart() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, s := range r.byID {
+		s.past = nil
+		for i := range s.in {
+			s.in[i].since = position{}
 		}
 	}
 }

@@ -13,6 +13,9 @@ var ErrOverloaded = errors.New("socketio: too many events at once")
 // maxSequenced bounds the events that wait to be put in order.
 const maxSequenced = 100_000
 
+// maxWork is for what has to happen however much waits.
+const maxWork = math.MaxInt
+
 // sequence gives everything that a namespace sends one order, without a lock
 // held while it is sent: who finds it idle works off what is there and what
 // others add meanwhile; who finds it busy adds and leaves.
@@ -28,7 +31,7 @@ func (q *sequence) try(f func()) error { return q.add(f, maxSequenced) }
 
 // must is try for what has to happen however much waits. There is only so much
 // of it: a few times for each socket.
-func (q *sequence) must(f func()) { _ = q.add(f, math.MaxInt) }
+func (q *sequence) must(f func()) { _ = q.add(f, maxWork) }
 
 func (q *sequence) add(f func(), limit int) error {
 	q.mu.Lock()

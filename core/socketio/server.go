@@ -28,6 +28,7 @@ type Server struct {
 	closing atomic.Bool
 
 	gathering atomic.Bool // see gather
+	toldScope atomic.Bool // see tellScope
 
 	maxAttachments int // of an event that is emitted
 
@@ -110,11 +111,21 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	if !first {
 		return err
 	}
-	for _, n := range s.all() {
-		err = errors.Join(err, n.close())
-	}
+	err = errors.Join(err, s.closeNamespaces())
 	// Closing namespaces may have ended what still waited for other nodes.
 	return errors.Join(err, s.tasks.Wait(ctx))
+}
+
+// closeNamespaces closes all at once: each may have sessions to save.
+func (s *Server) closeNamespaces() error {
+	all := s.all()
+	errs := make([]error, len(all))
+	var closing sync.WaitGroup
+	for i, n := range all {
+		closing.Go(func() { errs[i] = n.close() })
+	}
+	closing.Wait()
+	return errors.Join(errs...)
 }
 
 // maxAttachments is how many binary values an event may hold: clients with the

@@ -62,10 +62,10 @@ func (n *Namespace) ServerSideEmitWithAck(ctx context.Context, event string, arg
 	return replies, err
 }
 
-// encodeServerSide refuses the names that mean something to Node.js servers.
+// encodeServerSide refuses the names that mean something to servers.
 func encodeServerSide(event string, args []any) (parser.Payload, error) {
 	switch event {
-	case "connect", "connection", "new_namespace":
+	case "connect", "connection", "new_namespace", cluster.TakeOverEvent:
 		return parser.Payload{}, fmt.Errorf("%w: %q", ErrReservedEvent, event)
 	}
 	a, err := parser.MakeEvent(event, args...)

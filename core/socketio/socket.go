@@ -33,11 +33,14 @@ type Socket struct {
 	state     atomic.Int32
 	handlers  atomic.Pointer[registry] // nil until something is registered
 	admitted  bool                     // connect has let it in; belongs to queue
+	dismissed atomic.Bool              // DISCONNECT waits behind what was sent before, which still goes out
+	kept      *kept                    // what the cluster keeps of it; nil before begin and without a log
 
 	// Guarded by ns.rooms.
 	in    []membership
 	at    int
 	mark  uint64
+	past  *presence       // the rooms it has left; nil when there are none
 	heard <-chan struct{} // closed when what others send to its id arrives; nil: nothing to wait for
 
 	mu        sync.Mutex // guards the following, and changes of state
@@ -172,7 +175,15 @@ func (s *Socket) join(rooms []string) error {
 		return s.ns.tooManyRooms(s)
 	}
 	s.ns.roomsCreated(created)
+	s.changed()
 	return err
+}
+
+// changed says that rooms or data are others now.
+func (s *Socket) changed() {
+	if r := s.ns.recovery; r != nil {
+		r.changed(s)
+	}
 }
 
 // Leave takes the socket out of rooms. It stays in the room of its own id.
@@ -185,6 +196,11 @@ func (s *Socket) Leave(rooms ...string) {
 	}
 	s.mu.Unlock()
 	s.ns.roomsDeleted(s.ns.rooms.Leave(s, rooms))
+	if r := s.ns.recovery; r != nil {
+		// What was emitted before is for the rooms' members of then.
+		r.inOrder(func() { s.ns.rooms.settle(s, s.ns.rooms.position()) })
+		r.changed(s)
+	}
 }
 
 // LeaveAll takes the socket out of every room but its own id.
@@ -204,7 +220,11 @@ func (s *Socket) SetData(v any) error {
 	}
 	s.mu.Lock()
 	s.data = b
+	pending := s.state.Load() == statePending
 	s.mu.Unlock()
+	if !pending {
+		s.changed()
+	}
 	return nil
 }
 
@@ -237,7 +257,18 @@ func (s *Socket) CloseTransport() { s.conn.session.Close() }
 func (s *Socket) Pending() int { return s.conn.session.Pending() }
 
 // Drained returns once what was emitted has been handed to the network.
-func (s *Socket) Drained(ctx context.Context) error { return s.conn.session.Drained(ctx) }
+func (s *Socket) Drained(ctx context.Context) error {
+	if s.ns.recovery != nil {
+		passed := make(chan struct{})
+		s.ns.inOrder(func() { close(passed) })
+		select {
+		case <-passed:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	return s.conn.session.Drained(ctx)
+}
 
 // Key is a place for a value that belongs to a socket in this process. It is
 // neither encoded nor seen by other nodes, and a recovered socket begins

@@ -24,14 +24,31 @@ type Stats struct {
 	Panics              uint64            // in handlers
 	Gaps                uint64            // interruptions in hearing the other nodes
 	ServerEventsDropped uint64            // server-side events over Limits.ServerEvents
+
+	// Recoveries counts the sockets whose clients claimed an earlier session, by
+	// what came of it.
+	Recoveries    map[RecoveryReason]uint64
+	Unrecorded    uint64 // events that the adapter's log did not take in time, delivered without an offset
+	SessionErrors uint64 // failures to save sessions in the adapter's store
 }
 
 type counters struct {
 	connected, refused, eventsIn, delivered, volatileDropped atomic.Uint64
 	undecodable, panics, gaps, serverEventsDropped           atomic.Uint64
+	unrecorded, sessionErrors                                atomic.Uint64
 
-	mu      sync.Mutex // guards the following
-	reasons map[Reason]uint64
+	mu         sync.Mutex // guards the following
+	reasons    map[Reason]uint64
+	recoveries map[RecoveryReason]uint64
+}
+
+func (c *counters) recovery(r RecoveryReason) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.recoveries == nil {
+		c.recoveries = make(map[RecoveryReason]uint64)
+	}
+	c.recoveries[r]++
 }
 
 func (c *counters) disconnected(r Reason) {
@@ -58,9 +75,13 @@ func (s *Server) Stats() Stats {
 		Panics:              c.panics.Load(),
 		Gaps:                c.gaps.Load(),
 		ServerEventsDropped: c.serverEventsDropped.Load(),
+		Recoveries:          make(map[RecoveryReason]uint64),
+		Unrecorded:          c.unrecorded.Load(),
+		SessionErrors:       c.sessionErrors.Load(),
 	}
 	c.mu.Lock()
 	maps.Copy(st.Disconnected, c.reasons)
+	maps.Copy(st.Recoveries, c.recoveries)
 	c.mu.Unlock()
 	for _, n := range s.all() {
 		st.Namespaces++
