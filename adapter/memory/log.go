@@ -114,7 +114,9 @@ func number(o cluster.Offset) id {
 	return id{major, minor}
 }
 
-func (i id) compare(o id) int { return cmp.Or(cmp.Compare(i.major, o.major), cmp.Compare(i.minor, o.minor)) }
+func (i id) compare(o id) int {
+	return cmp.Or(cmp.Compare(i.major, o.major), cmp.Compare(i.minor, o.minor))
+}
 
 // after returns the index of the first record after an offset.
 func (l *log) after(from id) int {
