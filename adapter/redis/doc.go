@@ -1,9 +1,18 @@
-// Package redisadapter joins Socket.IO servers into a cluster through Redis
-// PUBLISH and SUBSCRIBE. Its bytes and channels are those of the JavaScript
-// package @socket.io/redis-adapter 8 in its classic mode, so Go and Node.js
+// Package redisadapter joins Socket.IO servers into a cluster through Redis. Its
+// bytes and channels are those of the JavaScript packages, so Go and Node.js
 // servers, and emitters of both, can be members of one cluster.
 //
-// # Channels
+// # Modes
+//
+// All members need the same [Mode]:
+//
+//	Classic  PUBLISH and SUBSCRIBE     @socket.io/redis-adapter 8, createAdapter
+//	Sharded  SPUBLISH and SSUBSCRIBE   @socket.io/redis-adapter 8, createShardedAdapter; Redis 7
+//	Streams  XADD, XREAD and PUBLISH   @socket.io/redis-streams-adapter 0.3
+//
+// [New] and [Open] make an [Adapter] in any of them.
+//
+// # Channels of the classic mode
 //
 // With the prefix "socket.io", for a namespace such as /chat and a node whose
 // id is n1:
@@ -15,12 +24,48 @@
 //	socket.io-response#/chat#       channel  answers, heard by all nodes
 //	socket.io-response#/chat#n1#    channel  answers to n1
 //
-// The number of subscribers of the request channel is the number of nodes, for
-// Node.js members too: an [Adapter] holds exactly one subscription to it, and
-// so must every other member. Do not subscribe to it for debugging; MONITOR and
-// PSUBSCRIBE are not counted.
+// # Channels of the sharded mode
 //
-// # Messages
+//	socket.io#/chat#                all else
+//	socket.io#/chat#n1#             answers to n1
+//	socket.io#/chat#room#           broadcasts to exactly one room that has a channel of its own
+//
+// A Redis Cluster is refused in this mode for now: each of these channels belongs
+// to another of its nodes.
+//
+// # Counting
+//
+// The number of subscribers of the request channel, or in the sharded mode of
+// the namespace's, is the number of nodes, for Node.js members too: an [Adapter]
+// holds exactly one subscription to it, and so must every other member. Do not
+// subscribe to it for debugging; MONITOR and PSUBSCRIBE are not counted.
+//
+// # Rooms
+//
+// [Options].Routing says which messages a node asks Redis for. With [Static] it
+// is all of a namespace; what is for rooms without members on the node is
+// dropped unread. With [Dynamic] and [DynamicPrivate] the node subscribes to
+// rooms as they get their first member: what Socket.JoinWait returns after is
+// not missed, what Socket.Join returns after may be, for the time that Redis
+// needs to hear of it. A room that has lost its last member stays subscribed for
+// some seconds, in case it gets another.
+//
+// In the classic mode,
+//
+//	Dynamic         subscribes to socket.io#/chat#, to socket.io#/chat#room# for each
+//	                room, and with one pattern of twenty ? to the ids of all sockets
+//	DynamicPrivate  has socket.io#/chat#id# for each socket instead of that pattern
+//
+// and other members neither know nor care. In the sharded mode the routing says
+// where messages are published, too, so that all members need the same: a room
+// has a channel of its own with DynamicPrivate always, with Dynamic unless its
+// name has the 20 characters of a socket's id, and with Static never.
+//
+// Rooms whose names are longer than 24 MiB in all, 64 bytes added to each, are too
+// many for one connection: the latest are not heard before others leave. They
+// are logged and counted in [Stats].Unheard.
+//
+// # Messages of the classic mode
 //
 //	broadcast          MessagePack  [uid, packet, {rooms, except, flags}]
 //	request            JSON         {uid, requestId, type, ...}
@@ -32,6 +77,13 @@
 // element of a broadcast, and a key x in requests and answers, which names the
 // answering node, the socket, and says things that the classic adapter has no
 // words for. See [Options].NoExtension.
+//
+// # Messages of the other modes
+//
+//	{type, data, uid, nsp}, and x between Go nodes
+//
+// as JSON or MessagePack. In the sharded mode they are JSON unless there are
+// binary values in them.
 //
 // # What is promised
 //

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
+	"github.com/redis/go-redis/v9"
 
 	redisadapter "github.com/dunlin-io/dunlin/adapter/redis"
 	"github.com/dunlin-io/dunlin/core/cluster"
@@ -391,7 +392,7 @@ func TestRequestsFailFastWhileRedisIsAway(t *testing.T) {
 
 func TestOptionsAreChecked(t *testing.T) {
 	for _, o := range []redisadapter.Options{
-		{MaxMessage: -1}, {MaxMessage: 10}, {BufferMessages: -1}, {BufferBytes: 5}, {BufferTime: -time.Second}, {Prefix: "a\nb"},
+		{MaxMessage: -1}, {MaxMessage: 10}, {BufferMessages: -1}, {BufferBytes: 5}, {BufferTime: -time.Second}, {Prefix: "a\nb"}, {Mode: 9}, {Routing: 9},
 	} {
 		if a, err := redisadapter.Open(nil, o); err == nil {
 			_ = a.Close()
@@ -400,5 +401,10 @@ func TestOptionsAreChecked(t *testing.T) {
 	}
 	if _, err := redisadapter.New(nil, redisadapter.Options{}); err == nil {
 		t.Error("New without a client: no error")
+	}
+	masters := redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{"127.0.0.1:1"}})
+	defer func() { _ = masters.Close() }()
+	if _, err := redisadapter.New(masters, redisadapter.Options{Mode: redisadapter.Sharded}); err == nil {
+		t.Error("New of a Redis Cluster in the sharded mode: no error")
 	}
 }

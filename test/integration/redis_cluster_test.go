@@ -88,16 +88,23 @@ func clusterPort(t *testing.T, addr string) int {
 func TestClassicConformanceOnRedisCluster(t *testing.T) {
 	addrs := startRedisCluster(t)
 	bus := 0
+	for _, routing := range []redisadapter.Routing{redisadapter.Static, redisadapter.Dynamic} {
+		t.Run(routing.String(), func(t *testing.T) { conformsOnRedisCluster(t, addrs, routing, &bus) })
+	}
+}
+
+func conformsOnRedisCluster(t *testing.T, addrs []string, routing redisadapter.Routing, buses *int) {
+	t.Helper()
 	clustertest.Run(t, func(t *testing.T) clustertest.Bus {
-		bus++
-		prefix := fmt.Sprintf("bus%d", bus)
+		*buses++
+		prefix := fmt.Sprintf("bus%d", *buses)
 		next := 0
 		return func() cluster.Adapter {
 			next++
 			a, err := redisadapter.Open(&redis.UniversalOptions{
 				// Nodes come in by different doors, as they do in production.
 				Addrs: []string{addrs[next%3], addrs[(next+1)%3]},
-			}, redisadapter.Options{Prefix: prefix})
+			}, redisadapter.Options{Prefix: prefix, Routing: routing})
 			if err != nil {
 				t.Fatalf("Open: %v", err)
 			}
