@@ -68,7 +68,10 @@ func utf16Len(s string) (n int) {
 }
 
 func (s *sharded) roomTopic(room string) (topic, bool) {
-	return topic{s.main + room + "#", false}, s.apart(room)
+	if !s.apart(room) {
+		return topic{}, false
+	}
+	return topic{s.main + room + "#", false}, true
 }
 
 // encode leaves requests for acknowledgements in the main channel: every member
