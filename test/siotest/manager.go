@@ -16,16 +16,16 @@ import (
 // manager is what the clients of one connection share, and of those that follow
 // it: it decodes packets and hands them to the namespaces they are for.
 type manager struct {
-	t        testing.TB
-	endpoint *Endpoint
-	opts     Options
-	ctx      context.Context // ends with the test
-	running  sync.WaitGroup  // sessions and what reconnects
+	t       testing.TB
+	opts    Options
+	ctx     context.Context // ends with the test
+	running sync.WaitGroup  // sessions and what reconnects
 
-	mu      sync.Mutex // guards the following
-	session *Session   // the latest
-	clients []*Client  // those that were replaced in their namespace, too
-	chance  *rand.Rand // of the delays before reconnecting
+	mu       sync.Mutex // guards the following
+	endpoint *Endpoint  // of the next session
+	session  *Session   // the latest
+	clients  []*Client  // those that were replaced in their namespace, too
+	chance   *rand.Rand // of the delays before reconnecting
 }
 
 func newManager(e *Endpoint, o Options) *manager {
@@ -42,7 +42,9 @@ func newManager(e *Endpoint, o Options) *manager {
 
 // open opens a session for the clients.
 func (m *manager) open() error {
+	m.mu.Lock()
 	s := newSession(m.endpoint, m.opts)
+	m.mu.Unlock()
 	decoder := m.opts.Parser.NewDecoder(m.opts.Limits) // used by the reading goroutine only
 	s.handle = func(f parser.Frame) { m.receive(s, decoder, f) }
 	m.mu.Lock()

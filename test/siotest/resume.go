@@ -117,6 +117,16 @@ func (c *Client) TryResume(auth ...any) {
 	}
 }
 
+// Move makes the client's next connection, by Resume or by itself, go to another
+// endpoint, as a load balancer does; cluster.Server(1).Endpoint is one. The
+// clients that share its connection move with it.
+func (c *Client) Move(to *Endpoint) {
+	m := c.manager
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.endpoint = to
+}
+
 // begin asks for the client's namespace over a connection that has just been
 // made, or over which it has left.
 func (c *Client) begin() error {

@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/dunlin-io/dunlin/adapter/memory"
 	"github.com/dunlin-io/dunlin/core/socketio"
 	"github.com/dunlin-io/dunlin/test/siotest"
 )
@@ -127,6 +128,33 @@ func TestOffsetIsWhatTheJavaScriptClientWouldSay(t *testing.T) {
 		s, _ := srv.Socket(c.ID())
 		if got := s.Recovery(); got.Recovered || got.Reason != socketio.RecoveryOffset || c.Recovered() {
 			t.Errorf("%+v, %v", got, c.Recovered())
+		}
+	})
+}
+
+func TestMoveLeadsToAnotherServer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := siotest.NewCluster(t, 3, socketio.Config{
+			Adapter:  memory.NewLog(memory.Log{}),
+			Recovery: socketio.Recovery{MaxDisconnection: time.Minute},
+		})
+		by := c.Dial(0)
+		itself := c.Dial(0, siotest.Options{Reconnect: true})
+		_ = c.Server(2).Emit("before")
+		for _, client := range []*siotest.Client{by, itself} {
+			client.Expect("before")
+			client.Move(c.Server(1).Endpoint)
+			client.Cut()
+		}
+		synctest.Wait()
+		_ = c.Server(2).Emit("missed")
+		by.Resume()
+		itself.ExpectConnect()
+		for _, client := range []*siotest.Client{by, itself} {
+			client.Expect("missed")
+			if _, ok := c.Server(1).Socket(client.ID()); !ok || !client.Recovered() {
+				t.Errorf("the client is not at the other server, or not recovered: %v", client.Recovered())
+			}
 		}
 	})
 }
