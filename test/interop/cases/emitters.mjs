@@ -24,7 +24,7 @@ export function emitters({ cluster, mode }) {
   }[mode];
   if (foreign) describe(foreign.name, () => define({ cluster, mode, create: foreign.create, values: true }));
 
-  if (subject !== "dunlin" || !process.env.DUNLIN_EMIT) return;
+  if (subject !== "dunlin") return;
   describe("dunlin emit", () => define({ cluster, mode, create: () => new DunlinEmitter(cluster().redis, mode) }));
 }
 
@@ -139,10 +139,15 @@ class DunlinEmitter {
     return this.#with("--volatile");
   }
 
-  emit = (event, ...args) => this.#run([event, ...args.map((arg) => JSON.stringify(arg))]);
+  emit = (event, ...args) => this.#run("--", event, ...args.map((arg) => JSON.stringify(arg)));
+  serverSideEmit = (...args) => this.#with("--servers").emit(...args);
+  socketsJoin = (rooms) => this.#run(...[rooms].flat().flatMap((room) => ["--join", room]));
+  socketsLeave = (rooms) => this.#run(...[rooms].flat().flatMap((room) => ["--leave", room]));
+  disconnectSockets = () => this.#run("--disconnect");
 
-  async #run(args) {
-    const { stdout, stderr } = await run(dunlin(), ["emit", "--redis", this.url, "--adapter", this.mode, ...this.flags, ...args]);
+  async #run(...args) {
+    const options = ["--redis", this.url, "--adapter", this.mode, ...this.flags];
+    const { stdout, stderr } = await run(dunlin(), ["emit", ...options, ...args], { env: {} });
     assert.deepEqual({ stdout, stderr }, { stdout: "", stderr: "" });
   }
 }
