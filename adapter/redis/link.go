@@ -59,6 +59,7 @@ func newLink(a *Adapter, d dialect, r cluster.Receiver) *link {
 	l.idle.L = &l.mu
 	if d, ok := d.(*streamed); ok && r != nil {
 		l.recording = newRecording(l, d)
+		l.nodes.self = d.codec.self
 		l.awaited += len(l.recording.streams)
 	}
 	return l

@@ -17,12 +17,14 @@ const maxNodes = 1024
 // the extension says names a node that will name itself in its answers, too.
 // Whether one is still there tells the number of subscribers of its own channel.
 type nodes struct {
+	self cluster.NodeID // is not one of them, though a link hears itself in streams
+
 	mu    sync.Mutex // guards the following
 	known map[cluster.NodeID]struct{}
 }
 
 func (n *nodes) saw(id cluster.NodeID) {
-	if id == "" {
+	if id == "" || id == n.self {
 		return
 	}
 	n.mu.Lock()
