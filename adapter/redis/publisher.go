@@ -27,6 +27,7 @@ type outgoing struct {
 	losses  *losses
 	at      time.Time
 	number  uint64 // in the order of put
+	doubt   int    // number among the entries of its stream that Redis may have
 }
 
 // command is what carries a message.
@@ -64,7 +65,8 @@ type publisher struct {
 	done   chan struct{}
 	cancel context.CancelFunc
 
-	cmds []redis.Cmder // of the batch being published
+	cmds   []redis.Cmder // of the batch being published
+	doubts doubts
 
 	mu       sync.Mutex // guards the following
 	queue    []outgoing // from head on
@@ -81,7 +83,7 @@ func newPublisher(client redis.UniversalClient, o *Options, r *reporter, gate fu
 	ctx, cancel := context.WithCancel(context.Background())
 	p := &publisher{
 		client: client, key: o.orderKey(), gate: gate, report: r, opts: o,
-		wake: make(chan struct{}, 1), done: make(chan struct{}), cancel: cancel,
+		wake: make(chan struct{}, 1), done: make(chan struct{}), cancel: cancel, doubts: make(doubts),
 	}
 	// run ends when the queue is empty after close, or with ctx; close cancels it
 	// and waits on done.
@@ -312,7 +314,8 @@ func (p *publisher) settle(rest []outgoing, err error) {
 }
 
 // publish sends a batch and returns what was certainly not sent and may be
-// tried again. What may have been sent is not sent again: at most once.
+// tried again, or may have been, which can be found out then. Anything else that
+// may have been sent is not sent again: at most once.
 func (p *publisher) publish(ctx context.Context, batch []outgoing, check bool) (rest []outgoing, err error) {
 	client, err := p.node(ctx)
 	if err != nil {
@@ -320,6 +323,9 @@ func (p *publisher) publish(ctx context.Context, batch []outgoing, check bool) (
 	}
 	if check { // a batch is not risked on a connection that may not be one
 		if err := client.Ping(ctx).Err(); err != nil {
+			return batch, err
+		}
+		if batch, err = p.undoubted(ctx, client, batch); err != nil {
 			return batch, err
 		}
 	}
@@ -335,11 +341,14 @@ func (p *publisher) publish(ctx context.Context, batch []outgoing, check bool) (
 		switch e := cmd.Err(); {
 		case e == nil:
 			p.report.published.Add(1)
+			p.doubts.written(&batch[i], cmd)
 		case unsent(e):
 			rest = append(rest, batch[i])
 		case isReply(e):
 			refused, refusal = refused+1, e
 			batch[i].lose(DropRefused, e)
+		case p.doubts.add(&batch[i], e):
+			rest = append(rest, batch[i])
 		default:
 			inFlight++
 			batch[i].lose(DropInFlight, e)
@@ -353,6 +362,19 @@ func (p *publisher) publish(ctx context.Context, batch []outgoing, check bool) (
 	}
 	return rest, err
 }
+
+// undoubted takes out of a batch what Redis has got in spite of an earlier error.
+func (p *publisher) undoubted(ctx context.Context, client redis.Cmdable, batch []outgoing) (rest []outgoing, err error) {
+	rest, lost, had, err := p.doubts.settle(ctx, client, batch)
+	p.report.published.Add(uint64(had)) //nolint:gosec // at most a batch
+	for i := range lost {
+		lost[i].lose(DropInFlight, errInDoubt)
+	}
+	p.report.drop(DropInFlight, len(lost), errInDoubt)
+	return rest, err
+}
+
+var errInDoubt = errors.New("redis: the stream does not tell whether it has the message")
 
 // node returns the client that publishes. Redis Cluster passes a message on to
 // all nodes whichever gets it, but keeps order only if it is always the same.

@@ -118,6 +118,8 @@ type streamEntry struct {
 	maxLen int64
 }
 
+func (e *streamEntry) uid() string { return e.fields[1] }
+
 // append adds XADD to a batch. If there is a copy, its reply is not looked at.
 func (e *streamEntry) append(ctx context.Context, batch redis.Pipeliner, stream string) redis.Cmder {
 	if e.copies != "" {

@@ -73,7 +73,7 @@ func firstPage(
 		return nil, nil, cluster.ErrFuture
 	case len(page) > 0 && page[0].ID == string(from):
 		return state, page[1:], nil
-	case from == state.deleted && from != beginning:
+	case from == state.last && from != beginning:
 		return state, page, nil
 	}
 	return nil, nil, fmt.Errorf("%w: no entry %s", cluster.ErrTrimmed, from)
