@@ -22,8 +22,8 @@ type MemberConfig struct {
 	OnSubscribed func(resumed bool)
 	// Opened is called once, before anything of Local is.
 	Opened func(*Member)
-	// Recorded, when it is set, is given what has an Offset, this node's own
-	// messages too, in the place of Local. It must not block on anything but
+	// Recorded, when it is set, is given what a SessionStore records and has an
+	// Offset, this node's own messages too, in the place of Local. It must not block on anything but
 	// memory.
 	Recorded func(Message)
 	// TakenOver, when it is set, is told that another node has taken the session
@@ -164,9 +164,22 @@ func (m *Member) Subscribed(resumed bool) {
 	}
 }
 
+// isRecorded reports whether a message in a log belongs there. Some senders put
+// others into it, too: JavaScript emitters and adapters of former releases.
+func isRecorded(b Body) bool {
+	switch b := b.(type) {
+	case Broadcast:
+		return b.RequestID == ""
+	case Join, Leave, Disconnect:
+		return true
+	case FetchSockets, Rooms, Emit, Leaving, AckCount, AckReply, SocketsReply, RoomsReply, EmitReply, Applied:
+	}
+	return false
+}
+
 // Receive implements Receiver.
 func (m *Member) Receive(msg Message) {
-	if m.cfg.Recorded != nil && msg.Offset != "" {
+	if m.cfg.Recorded != nil && msg.Offset != "" && isRecorded(msg.Body) {
 		<-m.opened
 		m.cfg.Recorded(msg)
 		return
