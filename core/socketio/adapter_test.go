@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,32 +13,14 @@ import (
 	"github.com/dunlin-io/dunlin/test/siotest"
 )
 
-// broken is an adapter that can do nothing, or not yet.
-type broken struct {
-	err   error         // of everything
-	ready chan struct{} // closed when links become ready
+// broken is an adapter that can do nothing.
+type broken struct{ err error }
 
-	mu        sync.Mutex // guards the following
-	receivers []cluster.Receiver
-}
+func (b broken) Open(string, cluster.NodeID, cluster.Receiver) cluster.Link { return brokenLink(b) }
 
-func (b *broken) Open(_ string, _ cluster.NodeID, r cluster.Receiver) cluster.Link {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.receivers = append(b.receivers, r)
-	return brokenLink{b}
-}
+type brokenLink broken
 
-type brokenLink struct{ *broken }
-
-func (l brokenLink) Ready(ctx context.Context) error {
-	select {
-	case <-l.ready:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
+func (l brokenLink) Ready(context.Context) error                 { return l.err }
 func (l brokenLink) Publish(cluster.Message) error               { return l.err }
 func (l brokenLink) Send(cluster.ReplyTo, cluster.Message) error { return l.err }
 func (l brokenLink) Members(context.Context) (cluster.Members, error) {
@@ -51,7 +32,7 @@ func (l brokenLink) Close() error { return nil }
 func TestLocalSocketsDoNotDependOnTheAdapter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cause := errors.New("no bus")
-		srv := siotest.NewServer(t, socketio.Config{Adapter: &broken{err: cause}})
+		srv := siotest.NewServer(t, socketio.Config{Adapter: broken{cause}})
 		a, b := srv.Dial(), srv.Dial()
 		failed := func(what string, err error) {
 			t.Helper()
@@ -97,8 +78,9 @@ func TestLocalSocketsDoNotDependOnTheAdapter(t *testing.T) {
 
 func TestReadyWaitsForEveryNamespace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := &broken{ready: make(chan struct{})}
-		srv := siotest.NewServer(t, socketio.Config{Adapter: b})
+		c := siotest.NewCluster(t, 2)
+		c.Interrupt(0)
+		srv := c.Server(0)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		if err := srv.Ready(ctx); !errors.Is(err, context.DeadlineExceeded) {
@@ -111,7 +93,7 @@ func TestReadyWaitsForEveryNamespace(t *testing.T) {
 		if err := s.JoinWait(ctx, "r"); !errors.Is(err, context.DeadlineExceeded) || !slices.Contains(s.Rooms(), "r") {
 			t.Errorf("JoinWait = %v, Rooms() = %q", err, s.Rooms())
 		}
-		time.AfterFunc(time.Hour, func() { close(b.ready) })
+		time.AfterFunc(time.Hour, func() { c.Resume(0) })
 		start := time.Now()
 		if err := srv.Ready(t.Context()); err != nil || time.Since(start) != time.Hour {
 			t.Errorf("Ready = %v after %v", err, time.Since(start))
@@ -122,20 +104,18 @@ func TestReadyWaitsForEveryNamespace(t *testing.T) {
 func TestInterruptionsOfTheBusAreTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log journal
-		b := &broken{}
-		srv := siotest.NewServer(t, socketio.Config{Adapter: b, Hooks: socketio.Hooks{
+		c := siotest.NewCluster(t, 1, socketio.Config{Hooks: socketio.Hooks{
 			OnGap: func(namespace string) { log.note(namespace) },
 		}})
-		srv.Of("/chat")
-		for _, r := range b.receivers {
-			r.Subscribed(false) // the beginning is no interruption
-		}
+		c.Server(0).Of("/chat")
+		log.expect(t) // the beginning is no interruption
+		c.Interrupt(0)
 		log.expect(t)
-		for _, r := range b.receivers {
-			r.Subscribed(true)
-		}
+		c.Resume(0)
+		synctest.Wait()
+		slices.Sort(log.lines) // namespaces hear it by themselves
 		log.expect(t, "/", "/chat")
-		if n := srv.Stats().Gaps; n != 2 {
+		if n := c.Server(0).Stats().Gaps; n != 2 {
 			t.Errorf("Gaps = %d", n)
 		}
 	})

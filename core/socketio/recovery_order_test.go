@@ -67,24 +67,24 @@ func TestRecoveryLosesAndRepeatsNothing(t *testing.T) {
 // A client that goes away while it is being recovered may come back once more.
 func TestRecoverySurvivesABreakDuringMiddleware(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		srv, state := recovering(t, socketio.Recovery{MaxDisconnection: time.Minute})
+		srv, _ := recovering(t, socketio.Recovery{MaxDisconnection: time.Minute})
 		srv.Use(func(*socketio.Socket) error {
 			time.Sleep(time.Second)
 			return nil
 		})
-		a := srv.Dial(named("first"))
-		tr := &tracker{pid: a.PID()}
-		a.Cut()
+		c := srv.Dial()
+		id := c.ID()
+		c.Cut()
 		synctest.Wait()
 		emit(t, srv.Emit("missed"))
-		b := srv.Try(named("second", tr.auth()))
+		c.TryResume()
 		synctest.Wait()
-		b.Cut()
+		c.Cut()
 		time.Sleep(2 * time.Second)
-		c := srv.Dial(named("third", tr.auth()))
-		tr.read(c, 1)
-		if c.ID() != a.ID() || !state("third").Recovered {
-			t.Errorf("came back as %s, %+v", c.ID(), state("third"))
+		c.Resume()
+		c.Expect("missed")
+		if c.ID() != id || !c.Recovered() || !socketOf(t, srv, c).Recovery().Recovered {
+			t.Errorf("came back as %s", c.ID())
 		}
 	})
 }

@@ -119,18 +119,18 @@ func named(name string, auth ...any) siotest.Options {
 // Proves J-63.
 func TestRecoveryWithoutAnOffsetBeginsAtConnect(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		srv, state := recovering(t, socketio.Recovery{MaxDisconnection: time.Minute})
+		srv, _ := recovering(t, socketio.Recovery{MaxDisconnection: time.Minute})
 		_ = srv.Emit("before its time")
-		a := srv.Dial(named("first"))
-		tr := &tracker{pid: a.PID()}
-		a.Cut()
+		c := srv.Dial()
+		c.Cut()
 		synctest.Wait()
 		_ = srv.Emit("missed")
-		b := srv.Dial(named("second", tr.auth()))
-		tr.read(b, 1)
-		if !state("second").Recovered || !slices.Equal(tr.names, []string{"missed"}) {
-			t.Errorf("%+v, events %q", state("second"), tr.names)
+		c.Resume()
+		c.Expect("missed")
+		if !c.Recovered() || !socketOf(t, srv, c).Recovery().Recovered {
+			t.Error("not recovered")
 		}
+		c.ExpectNothing(time.Second)
 	})
 }
 

@@ -8,8 +8,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/dunlin-io/dunlin/adapter/memory"
-	"github.com/dunlin-io/dunlin/core/cluster"
 	"github.com/dunlin-io/dunlin/core/socketio"
 	"github.com/dunlin-io/dunlin/test/siotest"
 )
@@ -189,70 +187,6 @@ func TestRoomsOfTheCluster(t *testing.T) {
 		if err != nil || !slices.Equal(names, want) {
 			t.Errorf("Rooms = %q, %v; want %q", names, err, want)
 		}
-	})
-}
-
-// mute is a member of the cluster that hears everything and answers nothing.
-type mute struct{}
-
-func (mute) Receive(cluster.Message) {}
-func (mute) HasRoom(string) bool     { return true }
-func (mute) Subscribed(bool)         {}
-
-func openMute(t *testing.T, hub *memory.Hub, name cluster.NodeID) {
-	t.Helper()
-	link := hub.Open("/", name, mute{})
-	t.Cleanup(func() {
-		if err := link.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-}
-
-// Proves T-96, J-58.
-func TestNodeThatDoesNotAnswerIsNamed(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		h := newHall(t)
-		openMute(t, h.Hub(), "mute")
-		for i, c := range h.clients {
-			answer(c, "q", i)
-		}
-		for _, srv := range h.Servers() {
-			srv.OnServerSide("ping", func(ev *socketio.ServerEvent) { _ = ev.Ack("pong") })
-		}
-		check := func(name string, n, want, expected, received int, err error, start time.Time, wait time.Duration) {
-			t.Helper()
-			var partial *socketio.PartialError
-			if n != want || !errors.As(err, &partial) {
-				t.Fatalf("%s: %d results, %v", name, n, err)
-			}
-			if partial.Expected != expected || partial.Received != received || !slices.Equal(partial.Missing, []cluster.NodeID{"mute"}) {
-				t.Errorf("%s: %+v", name, partial)
-			}
-			if took := time.Since(start); took != wait {
-				t.Errorf("%s took %v, want %v", name, took, wait)
-			}
-		}
-		start := time.Now()
-		found, err := h.Server(0).FetchSockets(t.Context())
-		check("FetchSockets", len(found), 6, 3, 2, err, start, 5*time.Second)
-		start = time.Now()
-		found, err = h.Server(0).Timeout(time.Second).FetchSockets(t.Context())
-		check("FetchSockets with Timeout", len(found), 6, 3, 2, err, start, time.Second)
-		start = time.Now()
-		names, err := h.Server(0).Rooms(t.Context())
-		check("Rooms", len(names), 9, 3, 2, err, start, 5*time.Second)
-		start = time.Now()
-		replies, err := h.Server(0).ServerSideEmitWithAck(t.Context(), "ping")
-		check("ServerSideEmitWithAck", len(replies), 2, 3, 2, err, start, 5*time.Second)
-		start = time.Now()
-		replies, err = h.Server(0).Timeout(2*time.Second).EmitWithAck(t.Context(), "q")
-		check("EmitWithAck", len(replies), 6, 7, 6, err, start, 2*time.Second)
-		start = time.Now()
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
-		found, err = h.Server(0).To("even").FetchSockets(ctx)
-		check("FetchSockets with ctx", len(found), 3, 3, 2, err, start, time.Second)
 	})
 }
 
