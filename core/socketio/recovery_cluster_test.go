@@ -305,4 +305,5 @@ func TestRecoveryEndsTheSocketOnTheOtherNode(t *testing.T) {
 	})
 }
 
-var _ cluster.Adapter = (*memory.Hub)(nil)
+// recordedOnly is for Faults that concern the log.
+func recordedOnly(m cluster.Message) bool { return m.Offset != "" }
