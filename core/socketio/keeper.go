@@ -63,10 +63,11 @@ type kept struct {
 	restarts uint64   // gap.restarts that start and last know of
 
 	// Guarded by keeper.mu.
-	gone   *farewell // nil while it is connected
-	saved  time.Time // zero when the store cannot have it
-	taken  bool      // by another socket of the client
-	queued bool      // is in keeper.urgent
+	gone   *farewell     // nil while it is connected
+	saved  time.Time     // zero when the store cannot have it
+	saving chan struct{} // closed when the latest saving has ended; nil before the first
+	taken  bool          // by another socket of the client
+	queued bool          // is in keeper.urgent
 }
 
 func (k *keeper) init(r *logged) {
@@ -179,11 +180,14 @@ func (k *keeper) takeOver(pid string) (s cluster.Session, ok bool) {
 	it.taken = true
 	delete(k.byPID, pid)
 	delete(k.changed, it)
-	live := it.gone == nil
+	live, saving := it.gone == nil, it.saving
 	if !live {
 		k.left--
 	}
 	k.mu.Unlock()
+	if saving != nil { // or else the store gets it when it has been taken there
+		<-saving
+	}
 	if live {
 		it.socket.conn.end(ReasonTransportClose, errReplaced)
 		select {
@@ -331,11 +335,14 @@ func (k *keeper) save(ctx context.Context, batch []*kept) bool {
 	}
 	groups := make(map[group][]cluster.Session)
 	final := make(map[*kept]bool)
+	saving := make(chan struct{})
+	defer close(saving)
 	k.mu.Lock()
 	for i, it := range batch {
 		if it.taken || sessions[i].PID == "" {
 			continue
 		}
+		it.saving = saving
 		final[it] = gone[i] != nil
 		g := group{anew: now.Sub(it.saved) >= live, gone: final[it]}
 		groups[g] = append(groups[g], sessions[i])

@@ -114,6 +114,7 @@ func TestRecoveryOnAnotherNodeWithoutAnOffset(t *testing.T) {
 		synctest.Wait()
 		a := c.Dial(0, named("first"))
 		tr := &tracker{pid: a.PID()}
+		pass(50 * time.Millisecond) // until its session is saved
 		a.Cut()
 		synctest.Wait()
 		emit(t, c.Server(1).Emit("missed"))
@@ -233,6 +234,7 @@ func TestRecoverySecretCountsOnceInTheCluster(t *testing.T) {
 		c, _, state := recoveringCluster(t, 3, socketio.Config{})
 		a := c.Dial(0, named("first"))
 		tr := &tracker{pid: a.PID()}
+		pass(50 * time.Millisecond)
 		a.Cut()
 		synctest.Wait()
 		var takers sync.WaitGroup
@@ -276,6 +278,7 @@ func TestRecoveryEndsTheSocketOnTheOtherNode(t *testing.T) {
 		a := c.Dial(0, named("first"))
 		tr := &tracker{pid: a.PID()}
 		s := socketOf(t, c.Server(0), a)
+		pass(50 * time.Millisecond)
 		s.Join("latest") // not saved yet
 		b := c.Dial(1, named("second", tr.auth()))
 		if state("second") != recovered || b.ID() != a.ID() {
