@@ -287,7 +287,7 @@ func (x *turmoil) settled() {
 // socket that counts as answered has answered, once; and when one has not, the
 // error says so. Afterwards nothing is left that waits.
 func TestEveryAckSettlesExactlyOnceInTurmoil(t *testing.T) {
-	rounds := uint64(20)
+	rounds := uint64(10)
 	if testing.Short() {
 		rounds = 3
 	}
