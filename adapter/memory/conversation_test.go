@@ -51,9 +51,13 @@ type peer struct {
 	got chan cluster.Message
 }
 
-func (p *peer) Receive(m cluster.Message) { p.got <- m }
-func (p *peer) HasRoom(string) bool       { return true }
-func (p *peer) Subscribed(bool)           {}
+func (p *peer) Receive(m cluster.Message) {
+	if _, introduction := m.Body.(cluster.Where); !introduction {
+		p.got <- m
+	}
+}
+func (p *peer) HasRoom(string) bool { return true }
+func (p *peer) Subscribed(bool)     {}
 
 func (p *peer) answer(to cluster.Message, from cluster.NodeID, b cluster.Body) {
 	_ = p.Send(to.ReplyTo, cluster.Message{From: from, Namespace: "/", Body: b})

@@ -143,6 +143,7 @@ func (l *link) Send(to cluster.ReplyTo, m cluster.Message) error {
 	if l.isClosed() {
 		return cluster.ErrClosed
 	}
+	m.ReplyTo = cluster.ReplyTo(l.self)
 	for _, o := range l.hub.others(l) {
 		if o.self == cluster.NodeID(to) {
 			l.hub.carry(l, o, m)

@@ -71,15 +71,35 @@ func (c *classic) encode(m *cluster.Message) (outgoing, error) {
 		return outgoing{channel: c.names.of(&b.Target), payload: payload}, err
 	}
 	payload, err := c.codec.appendRequest(newBuffer(m), m)
-	if _, leaving := m.Body.(cluster.Leaving); leaving && errors.Is(err, errNoForm) {
+	if onlyForGo(m.Body) && errors.Is(err, errNoForm) {
 		return outgoing{}, nil // others find out by themselves
 	}
 	return outgoing{channel: c.names.request, payload: payload}, err
 }
 
 func (c *classic) answer(to cluster.ReplyTo, m *cluster.Message) (outgoing, error) {
+	if statement(m.Body) {
+		return c.statement(to, m)
+	}
 	payload, err := c.codec.appendAnswer(newBuffer(m), to, m)
 	return outgoing{channel: c.answerChannel(to, m.Body), payload: payload}, err
+}
+
+// statement says something to one Go node, in the form in which it is said to
+// all.
+func (c *classic) statement(to cluster.ReplyTo, m *cluster.Message) (outgoing, error) {
+	uid, extended := asker(to)
+	if !extended || uid == "" || !c.codec.extension {
+		return outgoing{}, nil // nobody to understand it
+	}
+	o, err := c.encode(m)
+	if err != nil || o.payload == nil {
+		return outgoing{}, err
+	}
+	return outgoing{
+		channel: c.names.responseOf(uid),
+		payload: append([]byte{statementMark}, o.payload...),
+	}, nil
 }
 
 // answerChannel returns where an answer goes. Go nodes are answered on their own
@@ -108,6 +128,10 @@ func (c *classic) decode(channel, payload string) (m cluster.Message, named bool
 		m, err = c.codec.request(payload)
 		return m, strings.HasPrefix(string(m.ReplyTo), askedWithExtended), err
 	case c.names.response, c.names.own:
+		if payload != "" && payload[0] == statementMark && channel == c.names.own {
+			m, err = c.codec.statement(payload[1:])
+			return m, true, err
+		}
 		m, err = c.codec.answer(payload)
 		if m.From == c.codec.self {
 			return cluster.Message{}, false, err
@@ -126,8 +150,11 @@ func (c *classic) broadcast(channel, payload string) (cluster.Message, error) {
 		return cluster.Message{}, errOtherNamespace // the pattern of a namespace matches more than itself
 	}
 	uid, ok := sender(payload)
-	if ok && uid == c.codec.uid() || room != "" && !c.inhabited(room) {
+	if ok && uid == c.codec.uid() {
 		return cluster.Message{}, nil
+	}
+	if room != "" && !c.inhabited(room) {
+		return c.codec.unread(uid, payload), nil
 	}
 	m, err := c.codec.broadcast(payload)
 	if m.From == c.codec.self {

@@ -26,10 +26,15 @@ func (c *codec) replyTo(uid string, extended bool) cluster.ReplyTo {
 // extension is what travels under the key x. In a request it says that the
 // asking node understands it in answers, even if it is empty.
 type extension struct {
-	Node   string `json:"n"` // who answers
+	Node   string `json:"n"` // who answers, or is asked
 	Seq    uint64 `json:"s"`
 	Socket string `json:"i"` // whose acknowledgement it is
 	Gone   bool   `json:"g"` // the socket left without acknowledging
+
+	From uint64 `json:"f"` // see repair_wire.go
+	To   uint64 `json:"t"`
+	Lost uint64 `json:"l"`
+	Age  uint64 `json:"d"` // in milliseconds
 
 	args       []byte // all arguments in MessagePack: the classic format has the first only
 	start, end int    // of args in the message it was read from
@@ -37,15 +42,35 @@ type extension struct {
 
 // appendExtension writes ,"x":{...}.
 func appendExtension(dst []byte, x *extension) []byte {
-	dst = append(dst, `,"x":{`...)
+	return x.appendJSON(append(dst, `,"x":`...))
+}
+
+// appendJSON writes the extension, whose args are JSON text.
+func (x *extension) appendJSON(dst []byte) []byte {
+	dst = append(dst, '{')
+	first := len(dst)
 	if x.Node != "" {
-		dst = appendJSONString(append(dst, `"n":`...), x.Node)
+		dst = append(appendJSONString(append(dst, `"n":`...), x.Node), ',')
 	}
-	if x.Seq != 0 {
-		if x.Node != "" {
-			dst = append(dst, ',')
+	for _, number := range [...]struct {
+		key   string
+		value uint64
+	}{{`"s":`, x.Seq}, {`"f":`, x.From}, {`"t":`, x.To}, {`"l":`, x.Lost}, {`"d":`, x.Age}} {
+		if number.value != 0 {
+			dst = append(strconv.AppendUint(append(dst, number.key...), number.value, 10), ',')
 		}
-		dst = strconv.AppendUint(append(dst, `"s":`...), x.Seq, 10)
+	}
+	if x.Socket != "" {
+		dst = append(appendJSONString(append(dst, `"i":`...), x.Socket), ',')
+	}
+	if x.Gone {
+		dst = append(dst, `"g":true,`...)
+	}
+	if x.args != nil {
+		dst = append(append(append(dst, `"a":`...), x.args...), ',')
+	}
+	if len(dst) > first {
+		dst = dst[:len(dst)-1]
 	}
 	return append(dst, '}')
 }
@@ -88,6 +113,14 @@ func readExtension(cur reader) *extension {
 			x.Socket = cur.str()
 		case "g":
 			x.Gone, _ = cur.flag()
+		case "f":
+			x.From = toSeq(cur.number())
+		case "t":
+			x.To = toSeq(cur.number())
+		case "l":
+			x.Lost = toSeq(cur.number())
+		case "d":
+			x.Age = toSeq(cur.number())
 		case "a":
 			x.start = cur.at()
 			cur.skip()
@@ -133,7 +166,7 @@ func (c *codec) appendAnswer(dst []byte, to cluster.ReplyTo, m *cluster.Message)
 	case cluster.Applied:
 		dst = appendJSONString(append(dst, `{"requestId":`...), b.RequestID)
 	case cluster.Broadcast, cluster.Join, cluster.Leave, cluster.Disconnect, cluster.FetchSockets,
-		cluster.Rooms, cluster.Emit, cluster.Leaving:
+		cluster.Rooms, cluster.Emit, cluster.Leaving, cluster.Where, cluster.Said, cluster.Again, cluster.Repeated:
 		return nil, fmt.Errorf("%w: %T is no answer", errNoForm, b)
 	}
 	if extended {

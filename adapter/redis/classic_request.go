@@ -23,6 +23,10 @@ const (
 	typeClientCount = 8
 	typeAck         = 9
 	typeLeaving     = 100 // ours: JavaScript members ignore types they do not know
+	typeWhere       = 101 // see repair_wire.go
+	typeSaid        = 102
+	typeAgain       = 103
+	typeRepeated    = 104
 )
 
 var (
@@ -33,6 +37,9 @@ var (
 
 // appendRequest writes a message that goes to the request channel.
 func (c *codec) appendRequest(dst []byte, m *cluster.Message) ([]byte, error) {
+	if onlyForGo(m.Body) {
+		return c.appendNote(dst, m)
+	}
 	switch b := m.Body.(type) {
 	case cluster.Broadcast:
 		return c.appendAckRequest(dst, m.Seq, &b)
@@ -68,11 +75,7 @@ func (c *codec) appendRequest(dst []byte, m *cluster.Message) ([]byte, error) {
 		}
 		dst = c.appendHead(dst, b.RequestID, typeEmit)
 		dst = append(append(dst, `,"data":`...), data...)
-	case cluster.Leaving:
-		if !c.extension {
-			return nil, errNoForm
-		}
-		dst = c.appendHead(dst, "", typeLeaving)
+	case cluster.Leaving, cluster.Where, cluster.Said, cluster.Again, cluster.Repeated:
 	case cluster.AckCount, cluster.AckReply, cluster.SocketsReply, cluster.RoomsReply, cluster.EmitReply, cluster.Applied:
 		return nil, fmt.Errorf("%w: %T is an answer", errNoForm, b)
 	}
@@ -80,6 +83,29 @@ func (c *codec) appendRequest(dst []byte, m *cluster.Message) ([]byte, error) {
 		dst = appendExtension(dst, &extension{Seq: m.Seq})
 	}
 	return append(dst, '}'), nil
+}
+
+// appendNote writes what only Go nodes say.
+func (c *codec) appendNote(dst []byte, m *cluster.Message) ([]byte, error) {
+	if !c.extension {
+		return nil, errNoForm
+	}
+	var kind int
+	switch m.Body.(type) {
+	case cluster.Leaving:
+		kind = typeLeaving
+	case cluster.Where:
+		kind = typeWhere
+	case cluster.Said:
+		kind = typeSaid
+	case cluster.Again:
+		kind = typeAgain
+	case cluster.Repeated:
+		kind = typeRepeated
+	}
+	x := extension{Seq: m.Seq}
+	x.notes(m.Body)
+	return append(appendExtension(c.appendHead(dst, "", kind), &x), '}'), nil
 }
 
 // appendHead writes {"uid","requestId","type" without the closing brace.
@@ -259,15 +285,31 @@ func (r *jsonRequest) body(c *codec) (cluster.Body, error) {
 		}
 		p, err := r.Packet.decode(c)
 		return cluster.Broadcast{Target: t, Packet: p, RequestID: r.RequestID}, err
-	case typeLeaving:
-		if r.X != nil {
-			if !c.extension {
-				return nil, nil // of no interest
-			}
+	}
+	return r.note(c)
+}
+
+// note reads what only Go nodes say.
+func (r *jsonRequest) note(c *codec) (cluster.Body, error) {
+	known := *r.Type >= typeLeaving && *r.Type <= typeRepeated
+	switch {
+	case !known || r.X == nil:
+		return nil, errUnknownType
+	case c.extension:
+		switch *r.Type {
+		case typeLeaving:
 			return cluster.Leaving{}, nil
+		case typeWhere:
+			return cluster.Where{Position: r.X.position()}, nil
+		case typeSaid:
+			return cluster.Said{Position: r.X.position()}, nil
+		case typeAgain:
+			return r.X.again(), nil
+		case typeRepeated:
+			return r.X.repeated(), nil
 		}
 	}
-	return nil, errUnknownType
+	return nil, nil // of no interest
 }
 
 // management reads what changes sockets. Adapters up to 7 named one socket and

@@ -59,7 +59,7 @@ func (c *codec) appendBroadcast(dst []byte, seq uint64, b *cluster.Broadcast) ([
 	}
 	dst = c.appendOpts(dst, &b.Target)
 	if numbered {
-		dst = appendUint(dst, seq)
+		dst = appendSeq(dst, seq)
 	}
 	return dst, nil
 }

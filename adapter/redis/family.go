@@ -44,6 +44,11 @@ const (
 	familyClose      = 13  // none: its sender answers nothing any more
 	familyAllRooms   = 101 // ours: requestId
 	familyRoomNames  = 102 // ours: requestId, rooms: answers familyAllRooms
+	familyWhere      = 103 // ours, and without data: see repair_wire.go
+	familySaid       = 104
+	familyAgain      = 105
+	familyRepeated   = 106
+	familyLast       = familyRepeated
 )
 
 var errNoFamilyForm = errors.New("redis: this mode has no form for the message")
@@ -77,6 +82,14 @@ func (f *family) kindOf(b cluster.Body) (kind int, answer bool, err error) {
 		kind = familyAllRooms
 	case cluster.RoomsReply:
 		kind, answer = familyRoomNames, true
+	case cluster.Where:
+		kind = familyWhere
+	case cluster.Said:
+		kind = familySaid
+	case cluster.Again:
+		kind = familyAgain
+	case cluster.Repeated:
+		kind = familyRepeated
 	case cluster.Applied:
 		return 0, false, fmt.Errorf("%w: %T", errNoFamilyForm, b)
 	}
@@ -148,7 +161,7 @@ func (f *family) appendEnvelope(dst []byte, m *cluster.Message, nulls bool) (tex
 	}
 	dst = strconv.AppendInt(append(dst, `{"type":`...), int64(kind), 10)
 	x := extension{Seq: m.Seq}
-	if kind != familyClose {
+	if x.notes(m.Body); !onlyForGo(m.Body) {
 		dst, attachments, err = f.appendData(append(dst, `,"data":`...), m.Body, &x, extended, nulls)
 		if err != nil {
 			return nil, nil, err
@@ -228,7 +241,7 @@ func (f *family) appendData(
 	case cluster.RoomsReply:
 		dst = append(appendRequestID(append(dst, '{'), b.RequestID), `,"rooms":`...)
 		dst = appendJSONTexts(dst, b.Rooms)
-	case cluster.Leaving, cluster.Applied:
+	case cluster.Leaving, cluster.Where, cluster.Said, cluster.Again, cluster.Repeated, cluster.Applied:
 	}
 	if err != nil {
 		return nil, nil, err
@@ -318,29 +331,6 @@ func appendArgs(dst []byte, args parser.Args, x *extension, extended, nulls bool
 		dst = append(append(dst, `,"packet":`...), first.JSON...)
 	}
 	return dst, first.Attachments
-}
-
-// appendJSON writes the extension of a message of the family, whose args are
-// JSON text.
-func (x *extension) appendJSON(dst []byte) []byte {
-	dst = append(dst, '{')
-	first := len(dst)
-	if x.Seq != 0 {
-		dst = append(strconv.AppendUint(append(dst, `"s":`...), x.Seq, 10), ',')
-	}
-	if x.Socket != "" {
-		dst = append(appendJSONString(append(dst, `"i":`...), x.Socket), ',')
-	}
-	if x.Gone {
-		dst = append(dst, `"g":true,`...)
-	}
-	if x.args != nil {
-		dst = append(append(append(dst, `"a":`...), x.args...), ',')
-	}
-	if len(dst) > first {
-		dst = dst[:len(dst)-1]
-	}
-	return append(dst, '}')
 }
 
 // pack appends a payload as @msgpack/msgpack writes it. That differs from

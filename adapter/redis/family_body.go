@@ -88,6 +88,18 @@ func (f *family) body(w *wire, h *head) (cluster.Body, error) {
 	if h.kind == familyClose {
 		return cluster.Leaving{}, nil
 	}
+	if h.x != nil {
+		switch h.kind {
+		case familyWhere:
+			return cluster.Where{Position: h.x.position()}, nil
+		case familySaid:
+			return cluster.Said{Position: h.x.position()}, nil
+		case familyAgain:
+			return h.x.again(), nil
+		case familyRepeated:
+			return h.x.repeated(), nil
+		}
+	}
 	needs, known := familyNeeds[h.kind]
 	if !known || h.kind > familyClose && h.x == nil {
 		return nil, nil //nolint:nilnil // documented: of no interest

@@ -53,10 +53,11 @@ func (f *family) entry(m *cluster.Message, plaintext bool) (entry, error) {
 	}
 	e := entry{uid: f.uid(), namespace: f.namespace, kind: strconv.Itoa(kind)}
 	x := extension{Seq: m.Seq}
+	x.notes(m.Body)
 	if f.signs(m) {
 		e.x = string(x.appendJSON(nil))
 	}
-	if kind == familyClose {
+	if onlyForGo(m.Body) {
 		return e, nil
 	}
 	text, attachments, err := f.appendData(newBuffer(m), m.Body, &x, false, true)

@@ -122,7 +122,7 @@ type head struct {
 
 // kindNumber makes what cannot be a type one that is not known.
 func kindNumber(n float64) int {
-	if n == math.Trunc(n) && n > 0 && n <= familyRoomNames {
+	if n == math.Trunc(n) && n > 0 && n <= familyLast {
 		return int(n)
 	}
 	return 0

@@ -75,10 +75,12 @@ func (l *link) take(source string, read func() (m cluster.Message, named bool, e
 		}
 		return
 	}
-	if m.Body == nil {
+	if m.Body == nil && m.Seq == 0 {
 		return
 	}
-	l.meet(&m, named)
+	if m.Body != nil {
+		l.meet(&m, named)
+	}
 	l.receiver.Receive(m)
 }
 

@@ -182,12 +182,17 @@ func TestExtensionIsOffByOption(t *testing.T) {
 		},
 		{
 			"broadcast", say(ext, cluster.Broadcast{Packet: event(t, "e")}),
-			"\x94\xa6node02\x83\xa4type\x02\xa4data\x91\xa1e\xa3nsp\xa1/\x83\xa5rooms\x90\xa6except\x90\xa5flags\x80\x07",
+			"\x94\xa6node02\x83\xa4type\x02\xa4data\x91\xa1e\xa3nsp\xa1/\x83\xa5rooms\x90\xa6except\x90\xa5flags\x80\xcf\x00\x00\x00\x00\x00\x00\x00\x07",
 		},
 		{"answer", reply(l, "-js", cluster.RoomsReply{RequestID: "r"}), `{"requestId":"r","rooms":[]}`},
 		{"answer to JavaScript", reply(ext, "-js", cluster.RoomsReply{RequestID: "r"}), `{"requestId":"r","rooms":[]}`},
 		{"answer to Go", reply(ext, "xgo", cluster.RoomsReply{RequestID: "r"}), `{"requestId":"r","rooms":[],"x":{"n":"node02"}}`},
 		{"leaving", say(ext, cluster.Leaving{}), `{"uid":"node02","type":100,"x":{"s":7}}`},
+		{"where", say(ext, cluster.Where{Position: cluster.Position{Origin: 2, Last: 9}}), `{"uid":"node02","type":101,"x":{"s":7,"f":2,"t":9}}`},
+		{"again", say(ext, cluster.Again{Node: "n", From: 3, To: 5}), `{"uid":"node02","type":103,"x":{"n":"n","s":7,"f":3,"t":5}}`},
+		{"said", reply(ext, "xgo", cluster.Said{Position: cluster.Position{Origin: 2, Last: 9}}), "\xc1" + `{"uid":"node02","type":102,"x":{"f":2,"t":9}}`},
+		{"repeated", reply(ext, "xgo", cluster.Repeated{To: 4, Lost: 2}), "\xc1" + `{"uid":"node02","type":104,"x":{"t":4,"l":2}}`},
+		{"once more", reply(ext, "xgo", cluster.Emit{Payload: event(t, "e").Payload}), "\xc1" + `{"uid":"node02","type":6,"data":["e"],"x":{}}`},
 	} {
 		if test.got != test.want {
 			t.Errorf("%s is %q, want %q", test.name, test.got, test.want)

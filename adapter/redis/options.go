@@ -56,8 +56,8 @@ type Options struct {
 	Logger *slog.Logger
 
 	// OnError is called with each error of the connections to Redis, OnDrop for
-	// messages that were dropped. They are called by the adapter's goroutines and
-	// by Publish, maybe several at a time, and must not block.
+	// messages that were dropped. They are called by the adapter's goroutines,
+	// maybe several at a time, and must not block.
 	OnError func(error)
 	OnDrop  func(Drop)
 }

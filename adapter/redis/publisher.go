@@ -68,15 +68,16 @@ type publisher struct {
 	cmds   []redis.Cmder // of the batch being published
 	doubts doubts
 
-	mu       sync.Mutex // guards the following
-	queue    []outgoing // from head on
-	head     int
-	bytes    int
-	next     uint64        // number
-	sending  *outgoing     // the first of the batch being published
-	progress chan struct{} // nil, or closed when messages have left or are lost
-	down     error         // why the last attempt failed
-	closed   bool
+	mu         sync.Mutex // guards the following
+	queue      []outgoing // from head on
+	head       int
+	bytes      int
+	next       uint64        // number
+	sending    *outgoing     // the first of the batch being published
+	progress   chan struct{} // nil, or closed when messages have left or are lost
+	down       error         // why the last attempt failed
+	overflowed int           // messages that gave way and were not told of yet
+	closed     bool
 }
 
 func newPublisher(client redis.UniversalClient, o *Options, r *reporter, gate func() <-chan struct{}) *publisher {
@@ -105,10 +106,10 @@ func (p *publisher) put(o outgoing) error {
 	p.queue = append(p.queue, o)
 	p.bytes += o.size()
 	lost := p.overflow()
-	cause := p.down
+	p.overflowed += lost
 	p.mu.Unlock()
-	p.report.drop(DropOverflow, lost, cause)
-	if first {
+	p.report.count(DropOverflow, lost)
+	if first || lost > 0 {
 		p.signal()
 	}
 	return nil
@@ -289,8 +290,10 @@ func (p *publisher) take(open bool) (batch []outgoing, oldest time.Time, closed 
 		oldest = p.queue[p.head].at
 	}
 	closed = p.closed
-	cause := p.down
+	cause, overflowed := p.down, p.overflowed
+	p.overflowed = 0
 	p.mu.Unlock()
+	p.report.tell(DropOverflow, overflowed, cause)
 	p.report.drop(DropExpired, expired, cause)
 	return batch, oldest, closed
 }

@@ -78,10 +78,20 @@ func (r *reporter) may(kind string) (unlogged int, ok bool) {
 
 // drop counts messages that are lost.
 func (r *reporter) drop(reason DropReason, messages int, err error) {
+	r.count(reason, messages)
+	r.tell(reason, messages, err)
+}
+
+func (r *reporter) count(reason DropReason, messages int) {
+	r.dropped[reason].Add(uint64(messages)) //nolint:gosec // not negative
+}
+
+// tell logs a loss that was counted and calls the user's hook, which may publish:
+// so never within Publish.
+func (r *reporter) tell(reason DropReason, messages int, err error) {
 	if messages == 0 {
 		return
 	}
-	r.dropped[reason].Add(uint64(messages))
 	if unlogged, ok := r.may("drop " + reason.String()); ok {
 		attrs := []any{"reason", reason.String(), "messages", messages, "unlogged", unlogged}
 		if err != nil {

@@ -82,7 +82,7 @@ func (s *sharded) encode(m *cluster.Message) (outgoing, error) {
 		o.channel += b.Target.Rooms[0] + "#"
 	}
 	payload, err := s.codec.appendSharded(newBuffer(m), m)
-	if _, leaving := m.Body.(cluster.Leaving); leaving && errors.Is(err, errNoFamilyForm) {
+	if onlyForGo(m.Body) && errors.Is(err, errNoFamilyForm) {
 		return outgoing{}, nil // others find out by themselves
 	}
 	o.payload = payload
@@ -92,7 +92,11 @@ func (s *sharded) encode(m *cluster.Message) (outgoing, error) {
 func (s *sharded) answer(to cluster.ReplyTo, m *cluster.Message) (outgoing, error) {
 	m.ReplyTo = to
 	o := outgoing{command: shardPublish, channel: s.main}
-	if uid, _ := asker(to); uid != "" {
+	uid, extended := asker(to)
+	if statement(m.Body) && (!extended || uid == "" || !s.codec.extension) {
+		return outgoing{}, nil // nobody to understand it
+	}
+	if uid != "" {
 		o.channel = s.personal(cluster.NodeID(uid))
 	}
 	payload, err := s.codec.appendSharded(newBuffer(m), m)

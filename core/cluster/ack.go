@@ -50,7 +50,7 @@ func (m *Member) BroadcastWithAck(ctx context.Context, t Target, p *parser.Packe
 	c.answer(m.cfg.Self, AckCount{Count: n})
 
 	if membersErr == nil && members.Len() > 0 {
-		membersErr = m.publish(Broadcast{Target: t, Packet: p, RequestID: id})
+		membersErr = m.say(Broadcast{Target: t, Packet: p, RequestID: id})
 	}
 	if membersErr != nil {
 		c.degrade(membersErr)
@@ -119,7 +119,7 @@ func (c *collection) answer(from NodeID, b Body) {
 			break
 		}
 		c.answers = append(c.answers, AckAnswer{Node: from, SocketID: b.SocketID, Args: b.Args})
-	case Broadcast, Join, Leave, Disconnect, FetchSockets, Rooms, Emit, Leaving,
+	case Broadcast, Join, Leave, Disconnect, FetchSockets, Rooms, Emit, Leaving, Where, Said, Again, Repeated,
 		SocketsReply, RoomsReply, EmitReply, Applied:
 		return
 	}

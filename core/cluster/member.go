@@ -18,18 +18,21 @@ type MemberConfig struct {
 	// context ends later or never; 0 means 5 s.
 	RequestTimeout time.Duration
 	// OnSubscribed is told when the link begins to hear the others, and again
-	// (resumed) after an interruption in which messages may have been missed.
+	// (resumed) after an interruption.
 	OnSubscribed func(resumed bool)
 	// Opened is called once, before anything of Local is.
 	Opened func(*Member)
 	// Recorded, when it is set, is given what a SessionStore records and has an
-	// Offset, this node's own messages too, in the place of Local. It must not block on anything but
-	// memory.
+	// Offset, this node's own messages too, in the place of Local. It must not
+	// block on anything but memory.
 	Recorded func(Message)
 	// TakenOver, when it is set, is told that another node has taken the session
 	// with that PID (Member.TakeOver). It must not block, and may call reply
 	// once, from any goroutine.
 	TakenOver func(pid string, reply func(Session))
+	// OnGap is told when messages of other nodes are lost, or may be: after an
+	// interruption, if there are nodes that do not number their messages.
+	OnGap func(Gap)
 }
 
 // Member is a namespace's side of the conversation with the other nodes. Its
@@ -38,8 +41,13 @@ type Member struct {
 	cfg      MemberConfig
 	link     Link
 	opened   chan struct{} // closed once link is set: a link may call Receive before Open returned to us
+	numbers  *numbering    // nil: the link loses nothing by itself, and nothing is numbered
+	repair   repair
 	pending  requests
 	answered answering
+	tasks    sync.WaitGroup
+	ctx      context.Context // ends the tasks
+	stop     context.CancelFunc
 	close    sync.Once
 }
 
@@ -49,12 +57,32 @@ func Open(a Adapter, cfg MemberConfig) *Member {
 		cfg.RequestTimeout = 5 * time.Second
 	}
 	m := &Member{cfg: cfg, opened: make(chan struct{})}
+	m.ctx, m.stop = context.WithCancel(context.Background())
+	m.repair.ask = func(q Again) { _ = m.publish(q) }
+	m.repair.dispatch = m.dispatch
+	m.repair.lost = m.gap
 	m.link = a.Open(cfg.Namespace, cfg.Self, m)
+	if !m.lossless() {
+		m.numbers = newNumbering(func(msg Message) error {
+			msg.From, msg.Namespace = cfg.Self, cfg.Namespace
+			return m.link.Publish(msg)
+		})
+	}
 	if cfg.Opened != nil {
 		cfg.Opened(m)
 	}
 	close(m.opened)
 	return m
+}
+
+// lossless reports whether there is nobody to lose messages to, or a log that
+// keeps them.
+func (m *Member) lossless() bool {
+	switch m.link.(type) {
+	case *soloLink, SessionStore:
+		return true
+	}
+	return false
 }
 
 // Ready returns when what other ready nodes send from now on arrives here.
@@ -64,10 +92,16 @@ func (m *Member) Ready(ctx context.Context) error { return m.link.Ready(ctx) }
 func (m *Member) Close() error {
 	var err error
 	m.close.Do(func() {
+		if m.numbers != nil {
+			m.numbers.close()
+		}
 		_ = m.publish(Leaving{}) // a courtesy: others notice by themselves, only later
 		m.pending.close()
 		m.answered.close()
 		err = m.link.Close()
+		m.repair.close()
+		m.stop()
+		m.tasks.Wait()
 	})
 	return err
 }
@@ -101,7 +135,7 @@ func (m *Member) Broadcast(t Target, p *parser.Packet) error {
 	if t.Local {
 		return nil
 	}
-	return m.publish(Broadcast{Target: t, Packet: p})
+	return m.say(Broadcast{Target: t, Packet: p})
 }
 
 // Record is Broadcast with a number, by which the sender recognizes its message
@@ -126,7 +160,7 @@ func (m *Member) JoinRooms(t Target, rooms []string) error {
 	if t.Local {
 		return nil
 	}
-	return m.publish(Join{Target: t, Rooms: rooms})
+	return m.say(Join{Target: t, Rooms: rooms})
 }
 
 // LeaveRooms is the opposite of JoinRooms.
@@ -135,7 +169,7 @@ func (m *Member) LeaveRooms(t Target, rooms []string) error {
 	if t.Local {
 		return nil
 	}
-	return m.publish(Leave{Target: t, Rooms: rooms})
+	return m.say(Leave{Target: t, Rooms: rooms})
 }
 
 // Disconnect disconnects the target's sockets everywhere.
@@ -144,12 +178,28 @@ func (m *Member) Disconnect(t Target, closeConn bool) error {
 	if t.Local {
 		return nil
 	}
-	return m.publish(Disconnect{Target: t, Close: closeConn})
+	return m.say(Disconnect{Target: t, Close: closeConn})
 }
 
 // Emit sends a server-side event to the other nodes.
-func (m *Member) Emit(p parser.Payload) error { return m.publish(Emit{Payload: p}) }
+func (m *Member) Emit(p parser.Payload) error { return m.say(Emit{Payload: p}) }
 
+// say publishes with a number, so that who misses it notices.
+func (m *Member) say(b Body) error {
+	if m.numbers == nil || m.selective(b) {
+		return m.publish(b)
+	}
+	return m.numbers.say(Message{Body: b})
+}
+
+// selective reports whether a message goes only to nodes that have subscribed to
+// its room: its number would be missing everywhere else.
+func (m *Member) selective(b Body) bool {
+	broadcast, ok := b.(Broadcast)
+	return ok && broadcast.RequestID == "" && len(broadcast.Target.Rooms) == 1 && m.WatchesRooms()
+}
+
+// publish publishes without a number.
 func (m *Member) publish(b Body) error {
 	return m.link.Publish(Message{From: m.cfg.Self, Namespace: m.cfg.Namespace, Body: b})
 }
@@ -157,11 +207,21 @@ func (m *Member) publish(b Body) error {
 // HasRoom implements Receiver.
 func (m *Member) HasRoom(room string) bool { return m.cfg.Local.HasRoom(room) }
 
-// Subscribed implements Receiver.
+// Subscribed implements Receiver. After an interruption the nodes tell each
+// other how far they are, and ask for what they miss.
 func (m *Member) Subscribed(resumed bool) {
 	if m.cfg.OnSubscribed != nil {
 		m.cfg.OnSubscribed(resumed)
 	}
+	m.repair.begin()
+	// Ends with the request timeout or with m.ctx; Close waits for it.
+	m.tasks.Go(func() {
+		<-m.opened
+		m.introduce()
+		if resumed {
+			m.catchUp()
+		}
+	})
 }
 
 // isRecorded reports whether a message in a log belongs there. Some senders put
@@ -172,10 +232,56 @@ func isRecorded(b Body) bool {
 		return b.RequestID == ""
 	case Join, Leave, Disconnect:
 		return true
-	case FetchSockets, Rooms, Emit, Leaving, AckCount, AckReply, SocketsReply, RoomsReply, EmitReply, Applied:
+	case FetchSockets, Rooms, Emit, Leaving, Where, Said, Again, AckCount, AckReply, SocketsReply, RoomsReply, EmitReply, Applied,
+		Repeated:
 	}
 	return false
 }
+
+// introduce tells the others how far this node is, and asks them.
+func (m *Member) introduce() {
+	if m.numbers != nil {
+		_ = m.publish(Where{m.numbers.position()})
+	}
+}
+
+// catchUp sees to it that nothing is missing after an interruption, or tells that
+// something may be.
+func (m *Member) catchUp() {
+	if m.numbers == nil {
+		m.gap(Gap{})
+		return
+	}
+	m.repair.resumed()
+	if m.WatchesRooms() { // what was said to rooms has no number
+		m.gap(Gap{})
+		return
+	}
+	members, err := m.members(m.ctx)
+	t := time.NewTimer(answerTime)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-m.ctx.Done():
+		return
+	}
+	if err != nil || members.Foreign > 0 || !m.repair.knows(members.Known) {
+		m.gap(Gap{})
+	}
+}
+
+// answerTime is how long nodes have to answer Where. Who does not may be one
+// that does not number what it says.
+const answerTime = 2 * time.Second
+
+func (m *Member) gap(g Gap) {
+	if m.cfg.OnGap != nil {
+		m.cfg.OnGap(g)
+	}
+}
+
+// RepairStats returns the counters of numbered messages.
+func (m *Member) RepairStats() RepairStats { return m.repair.counted() }
 
 // Receive implements Receiver.
 func (m *Member) Receive(msg Message) {
@@ -188,6 +294,51 @@ func (m *Member) Receive(msg Message) {
 		return
 	}
 	<-m.opened
+	switch b := msg.Body.(type) {
+	case Where:
+		m.repair.heard(msg.From, b.Position)
+		if m.numbers != nil {
+			m.reply(msg.ReplyTo, Said{m.numbers.position()})
+		}
+		return
+	case Said:
+		if msg.Seq != 0 {
+			msg.Body = nil
+			m.repair.receive(msg)
+		}
+		m.repair.heard(msg.From, b.Position)
+		return
+	case Again:
+		m.sayAgain(msg.ReplyTo, b)
+		return
+	case Repeated:
+		m.repair.repeated(msg.From, b)
+		return
+	case Leaving:
+		m.repair.left(msg.From)
+	}
+	if msg.Seq != 0 && msg.From != "" && msg.Offset == "" { // a log has its own order
+		m.repair.receive(msg)
+		return
+	}
+	m.dispatch(msg)
+}
+
+// sayAgain answers Again.
+func (m *Member) sayAgain(to ReplyTo, b Again) {
+	if b.Node != m.cfg.Self || m.numbers == nil {
+		return
+	}
+	again, end := m.numbers.repeat(b)
+	for _, msg := range again {
+		msg.From, msg.Namespace = m.cfg.Self, m.cfg.Namespace
+		_ = m.link.Send(to, msg) // it is asked for again
+	}
+	m.reply(to, end)
+}
+
+// dispatch does what a message says.
+func (m *Member) dispatch(msg Message) {
 	switch b := msg.Body.(type) {
 	case Broadcast:
 		m.receiveBroadcast(msg.ReplyTo, &b)
@@ -210,6 +361,7 @@ func (m *Member) Receive(msg Message) {
 		m.pending.left(msg.From)
 	case AckCount, AckReply, SocketsReply, RoomsReply, EmitReply, Applied:
 		m.pending.answer(msg.From, b)
+	case Where, Said, Again, Repeated: // Receive has seen to it
 	}
 }
 

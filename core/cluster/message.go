@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"encoding/json"
+	"time"
 
 	"github.com/dunlin-io/dunlin/core/parser"
 )
@@ -21,7 +22,7 @@ type Offset string
 // Message is what one node says to others about one namespace.
 type Message struct {
 	From      NodeID // empty when the sender has no name: an emitter, or an answer of a Node.js node
-	Seq       uint64 // 0: the sender does not number its messages
+	Seq       uint64 // of this message among its sender's; 0: it has no number
 	Offset    Offset
 	ReplyTo   ReplyTo
 	Namespace string
@@ -33,6 +34,12 @@ type Message struct {
 //
 //sumtype:decl
 type Body interface{ body() }
+
+// Position is how far a node is in numbering what it says to all others.
+type Position struct {
+	Origin uint64 // the number of its first message, even if there was none yet
+	Last   uint64 // the number of its last message
+}
 
 // Things said to everybody.
 type (
@@ -82,6 +89,24 @@ type (
 	}
 	// Leaving says that its sender answers nothing any more.
 	Leaving struct{}
+	// Where asks every node that numbers its messages for Said, and tells the
+	// same of its sender.
+	Where struct{ Position }
+	// Said tells how far its sender is: who has not got that far misses
+	// something. It is published, and answers Where. With a number of its own
+	// (Message.Seq) it stands for the message with that number, which is not
+	// repeated: a request that nobody waits for any more.
+	Said struct{ Position }
+	// Again asks Node to repeat, to the sender alone, what it published with the
+	// numbers From to To. Node sends the same messages once more, not always
+	// all, and then Repeated. From is 0 when the sender has not heard of Node
+	// before: then it wants what is younger than Age, for that long it has
+	// listened, and nothing of what was said before.
+	Again struct {
+		Node     NodeID
+		From, To uint64
+		Age      time.Duration
+	}
 )
 
 // Answers to one node.
@@ -117,6 +142,10 @@ type (
 	}
 	// Applied answers a Join, Leave or Disconnect that carries a RequestID.
 	Applied struct{ RequestID string }
+	// Repeated ends the answer to Again. Of what was asked for nothing is kept
+	// up to the number To, and Lost of these numbers were messages; zero when
+	// all was kept.
+	Repeated struct{ To, Lost uint64 }
 )
 
 func (Broadcast) body()    {}
@@ -127,12 +156,16 @@ func (FetchSockets) body() {}
 func (Rooms) body()        {}
 func (Emit) body()         {}
 func (Leaving) body()      {}
+func (Where) body()        {}
+func (Said) body()         {}
+func (Again) body()        {}
 func (AckCount) body()     {}
 func (AckReply) body()     {}
 func (SocketsReply) body() {}
 func (RoomsReply) body()   {}
 func (EmitReply) body()    {}
 func (Applied) body()      {}
+func (Repeated) body()     {}
 
 // SocketInfo describes a socket of another node at the time of the answer.
 type SocketInfo struct {

@@ -102,7 +102,7 @@ func (m *Member) ask(ctx context.Context, local bool, question func(id string) B
 		return q.partial(err)
 	}
 	defer m.pending.remove(id)
-	if err := m.publish(question(id)); err != nil {
+	if err := m.say(question(id)); err != nil {
 		return q.partial(err)
 	}
 	select {
@@ -259,6 +259,29 @@ func newRequestID() string {
 	return base64.RawURLEncoding.EncodeToString(b[:])
 }
 
+// requestOf returns the id of a request, or nothing.
+func requestOf(b Body) string {
+	switch b := b.(type) {
+	case Broadcast:
+		return b.RequestID
+	case Join:
+		return b.RequestID
+	case Leave:
+		return b.RequestID
+	case Disconnect:
+		return b.RequestID
+	case FetchSockets:
+		return b.RequestID
+	case Rooms:
+		return b.RequestID
+	case Emit:
+		return b.RequestID
+	case Leaving, Where, Said, Again, AckCount, AckReply, SocketsReply, RoomsReply, EmitReply, Applied, Repeated:
+	}
+	return ""
+}
+
+// requestID returns the id of the request that is answered.
 func requestID(b Body) string {
 	switch b := b.(type) {
 	case AckCount:
@@ -273,7 +296,7 @@ func requestID(b Body) string {
 		return b.RequestID
 	case Applied:
 		return b.RequestID
-	case Broadcast, Join, Leave, Disconnect, FetchSockets, Rooms, Emit, Leaving:
+	case Broadcast, Join, Leave, Disconnect, FetchSockets, Rooms, Emit, Leaving, Where, Said, Again, Repeated:
 		return ""
 	}
 	return ""

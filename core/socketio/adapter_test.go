@@ -3,6 +3,7 @@ package socketio_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -101,20 +102,31 @@ func TestReadyWaitsForEveryNamespace(t *testing.T) {
 	})
 }
 
+// mute is a receiver that answers nothing.
+type mute struct{}
+
+func (mute) Receive(cluster.Message) {}
+func (mute) HasRoom(string) bool     { return false }
+func (mute) Subscribed(bool)         {}
+
 func TestInterruptionsOfTheBusAreTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log journal
 		c := siotest.NewCluster(t, 1, socketio.Config{Hooks: socketio.Hooks{
-			OnGap: func(namespace string) { log.note(namespace) },
+			OnGap: func(namespace string, g cluster.Gap) { log.note(fmt.Sprint(namespace, " ", g.Missed)) },
 		}})
 		c.Server(0).Of("/chat")
+		for _, namespace := range []string{"/", "/chat"} { // who does not number what it says
+			l := c.Hub().Open(namespace, "other", mute{})
+			defer l.Close()
+		}
 		log.expect(t) // the beginning is no interruption
 		c.Interrupt(0)
 		log.expect(t)
 		c.Resume(0)
-		synctest.Wait()
+		time.Sleep(time.Minute)
 		slices.Sort(log.lines) // namespaces hear it by themselves
-		log.expect(t, "/", "/chat")
+		log.expect(t, "/ 0", "/chat 0")
 		if n := c.Server(0).Stats().Gaps; n != 2 {
 			t.Errorf("Gaps = %d", n)
 		}

@@ -87,9 +87,12 @@ type Hooks struct {
 	// middleware refused. Without it such errors are logged, except
 	// *RemoteErrors; arguments that do not fit at the level of debugging.
 	OnEventError func(ev *Event, err error)
-	// OnGap is told that a namespace heard the other nodes again after an
-	// interruption, so that messages may have been missed.
-	OnGap func(namespace string)
+	// OnGap is told when messages of other nodes did not reach this one and
+	// cannot be had any more: how many, and whose. Missed is 0 where that is not
+	// known: after an interruption, with nodes in the cluster that do not number
+	// what they say, such as Node.js servers. What can be had again is repeated
+	// in order, and is no gap.
+	OnGap func(namespace string, g cluster.Gap)
 	// OnNamespace is told of namespaces created and, when dynamic, deleted.
 	OnNamespace func(name string, created bool)
 	// OnRoom is told of a room's first member joining and last one leaving on

@@ -133,13 +133,11 @@ func (n *Namespace) open() {
 		Self:           n.server.cfg.NodeID,
 		Local:          (*delivery)(n),
 		RequestTimeout: n.server.cfg.RequestTimeout,
-		OnSubscribed: func(resumed bool) {
-			if !resumed {
-				return
-			}
+		OnGap: func(g cluster.Gap) {
 			n.server.stats.gaps.Add(1)
+			n.server.stats.missed.Add(g.Missed)
 			if hook := n.server.cfg.Hooks.OnGap; hook != nil {
-				hook(n.name)
+				hook(n.name, g)
 			}
 		},
 		Opened: func(m *cluster.Member) {

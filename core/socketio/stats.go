@@ -22,7 +22,9 @@ type Stats struct {
 	VolatileDropped     uint64            // volatile events that a connection could not take
 	Undecodable         uint64            // connections closed for a packet that is none
 	Panics              uint64            // in handlers
-	Gaps                uint64            // interruptions in hearing the other nodes
+	Gaps                uint64            // how often messages of other nodes were or may have been lost
+	Missed              uint64            // messages of other nodes that are known to be lost
+	Repaired            uint64            // messages of other nodes that came only when they were asked for again
 	ServerEventsDropped uint64            // server-side events over Limits.ServerEvents
 
 	// Recoveries counts the sockets whose clients claimed an earlier session, by
@@ -34,7 +36,7 @@ type Stats struct {
 
 type counters struct {
 	connected, refused, eventsIn, delivered, volatileDropped atomic.Uint64
-	undecodable, panics, gaps, serverEventsDropped           atomic.Uint64
+	undecodable, panics, gaps, missed, serverEventsDropped   atomic.Uint64
 	unrecorded, sessionErrors                                atomic.Uint64
 
 	mu         sync.Mutex // guards the following
@@ -74,6 +76,7 @@ func (s *Server) Stats() Stats {
 		Undecodable:         c.undecodable.Load(),
 		Panics:              c.panics.Load(),
 		Gaps:                c.gaps.Load(),
+		Missed:              c.missed.Load(),
 		ServerEventsDropped: c.serverEventsDropped.Load(),
 		Recoveries:          make(map[RecoveryReason]uint64),
 		Unrecorded:          c.unrecorded.Load(),
@@ -86,6 +89,7 @@ func (s *Server) Stats() Stats {
 	for _, n := range s.all() {
 		st.Namespaces++
 		st.Sockets += n.Len()
+		st.Repaired += n.member.RepairStats().Repaired
 	}
 	return st
 }

@@ -71,19 +71,6 @@ func (r *Round) sleep(ctx context.Context, d time.Duration) error {
 
 func (r *Round) node() *Node { return r.Rig.Nodes[r.random.IntN(len(r.Rig.Nodes))] }
 
-// crossNode selects messages between clients of different nodes: local traffic
-// is never excused.
-func crossNode(producer, consumer string) bool {
-	return nodeOf(producer) != nodeOf(consumer)
-}
-
-// of selects what such a node's producers say to others, and the other way round.
-func of(node string) func(producer, consumer string) bool {
-	return func(producer, consumer string) bool {
-		return crossNode(producer, consumer) && (nodeOf(producer) == node || nodeOf(consumer) == node)
-	}
-}
-
 func from(node string) func(producer, consumer string) bool {
 	return func(producer, _ string) bool { return nodeOf(producer) == node }
 }
@@ -137,14 +124,11 @@ func stopNode(ctx context.Context, r *Round) error {
 	return err
 }
 
-// killRedis loses what was on its way when Redis died.
 func killRedis(ctx context.Context, r *Round) error {
-	begin := time.Now()
 	r.Rig.Redis.Kill()
 	if err := r.sleep(ctx, r.between(0, 2*time.Second)); err != nil {
 		return err
 	}
-	defer r.mayLose(begin, "redis killed", crossNode)
 	return r.Rig.Redis.Start(ctx)
 }
 
@@ -161,12 +145,10 @@ func stopRedis(ctx context.Context, r *Round) error {
 
 func resetNode(ctx context.Context, r *Round) error {
 	n := r.node()
-	begin := time.Now()
 	n.Proxy.Refuse(true)
 	n.Proxy.Reset()
 	err := r.sleep(ctx, r.between(0, 2*time.Second))
 	n.Proxy.Refuse(false)
-	r.mayLose(begin, "connections reset", of(n.Name))
 	return err
 }
 
@@ -191,8 +173,6 @@ func slowNode(ctx context.Context, r *Round) error {
 }
 
 func killSubscriptions(ctx context.Context, r *Round) error {
-	begin := time.Now()
 	_, err := r.Rig.command(ctx, "CLIENT", "KILL", "TYPE", "pubsub")
-	r.mayLose(begin, "subscriptions killed", crossNode)
 	return err
 }

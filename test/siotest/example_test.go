@@ -96,7 +96,7 @@ func ExampleCluster_Partition() {
 		c.Partition(0, 1) // from 2
 		_ = c.Server(0).Emit("hi")
 		ada.Expect("hi")
-		bob.ExpectNothing(time.Minute)
+		bob.ExpectNothing(time.Minute) // longer than nodes keep what they say
 		sockets, err := c.Server(0).FetchSockets(t.Context())
 		var partial *socketio.PartialError
 		if !errors.As(err, &partial) || !slices.Equal(partial.Missing, []cluster.NodeID{siotest.NodeID(2)}) {
@@ -116,21 +116,16 @@ func ExampleCluster_Faults() {
 		bob := c.Dial(1)
 
 		c.Seed(7)
-		c.Faults(memory.Faults{Delay: 100 * time.Millisecond, Jitter: time.Second, Loss: 0.5})
+		c.Faults(memory.Faults{Delay: 100 * time.Millisecond, Jitter: time.Second, Loss: 0.1})
 		for i := range 100 {
 			_ = c.Server(0).Emit("n", i)
 		}
 		time.Sleep(time.Minute)
-		last := -1
-		for _, ev := range bob.Received() {
-			var i int
-			if err := ev.Scan(&i); err != nil || i <= last { // late, but in order
-				t.Errorf("%d after %d, %v", i, last, err)
-			}
-			last = i
+		for i := range 100 {
+			bob.Expect("n", i) // late, but in order: the nodes repeat what was lost
 		}
-		if lost := c.Hub().FaultCounts().Lost; lost < 20 || lost > 80 {
-			t.Errorf("%d of 100 lost", lost)
+		if lost := c.Hub().FaultCounts().Lost; lost == 0 {
+			t.Error("nothing was lost")
 		}
 	})
 }

@@ -1,0 +1,411 @@
+package cluster
+
+import (
+	"cmp"
+	"slices"
+	"sync"
+	"time"
+)
+
+// How long a missing message is waited for before it is given up, counted from
+// the last time that the link came back; how often it is asked for; and how much
+// of what followed it may wait meanwhile, for each sender.
+const (
+	repairTime  = 10 * time.Second
+	repairAgain = 500 * time.Millisecond
+	heldMost    = 10_000
+	heldBytes   = 16 << 20
+)
+
+// introduction is how long after it began to listen a node takes others as it
+// finds them.
+const introduction = 5 * time.Second
+
+// maxSenders bounds the table of nodes that number their messages.
+const maxSenders = 1024
+
+// Gap says that messages of other nodes are lost.
+type Gap struct {
+	Node   NodeID // whose; empty when that is not known
+	Missed uint64 // how many; 0 when that is not known
+}
+
+// RepairStats count what became of numbered messages since a member was opened.
+type RepairStats struct {
+	Repeated uint64 // arrived again, and were dropped
+	Repaired uint64 // were missing, and came later
+	Lost     uint64 // are known to be lost
+}
+
+// repair puts the numbered messages of other nodes in order: repetitions are
+// dropped, and behind a gap everything of that sender waits until the missing
+// messages have come or are known to be lost. Other senders are not affected.
+type repair struct {
+	ask      func(Again)   // the sender, for what is missing; it may be lost and is asked again
+	dispatch func(Message) // what is next; called by one goroutine at a time
+	lost     func(Gap)     // in its place among the messages
+
+	mu      sync.Mutex // guards the following
+	begun   time.Time  // when the link began to hear; zero: not yet
+	senders map[NodeID]*sender
+	latest  *sender // whose message came last: usually the next one is its, too
+	ready   []result
+	working bool // somebody dispatches what is ready
+	timer   *time.Timer
+	closed  bool
+	stats   RepairStats
+}
+
+// result is a message to be dispatched, or a gap to be told of.
+type result struct {
+	message Message
+	gap     Gap
+}
+
+// sender is a node that numbers its messages.
+type sender struct {
+	id    NodeID
+	next  uint64    // the number of the message that is to be dispatched next
+	said  uint64    // the highest number that is known to have been used
+	held  []Message // behind a gap, in order
+	bytes int
+	since time.Time // when the gap was found, or the link came back; zero: there is none
+	asked time.Time // when something was asked for
+	fresh bool      // it was not known before, and is asked for what it said meanwhile
+	from  uint64    // the first number that was asked for
+	to    uint64    // and the last
+}
+
+// gap returns the numbers that are missing before what is held.
+func (s *sender) gap() (from, to uint64, ok bool) {
+	to = s.said
+	if len(s.held) > 0 {
+		to = s.held[0].Seq - 1
+	}
+	return s.next, to, to >= s.next
+}
+
+// receive takes a message with a number; one without a body only counts.
+func (r *repair) receive(m Message) {
+	r.mu.Lock()
+	s := r.sender(m.From)
+	if s.next == 0 {
+		r.meet(s, m.Seq-1)
+	}
+	if m.Seq == s.next && m.Seq > s.said && !r.working { // nearly always
+		s.next, s.said = m.Seq+1, m.Seq
+		r.working = true
+		r.mu.Unlock()
+		if m.Body != nil {
+			r.dispatch(m)
+		}
+		r.mu.Lock()
+		r.work()
+		r.mu.Unlock()
+		return
+	}
+	r.accept(s, m)
+	r.settle(s)
+}
+
+// meet begins with a sender that has said so much. What it said since this node
+// listens should have been heard. Who has only begun to listen has just asked
+// where the others are.
+func (r *repair) meet(s *sender, said uint64) {
+	s.next, s.said = said+1, said
+	if !r.begun.IsZero() && time.Since(r.begun) > introduction {
+		s.next, s.fresh = 1, true
+	}
+}
+
+// begin notes that the link hears the others.
+func (r *repair) begin() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.begun.IsZero() {
+		r.begun = time.Now()
+	}
+}
+
+// accept files a message that is not simply the next one.
+func (r *repair) accept(s *sender, m Message) {
+	i, held := slices.BinarySearchFunc(s.held, m.Seq, func(h Message, seq uint64) int { return cmp.Compare(h.Seq, seq) })
+	if m.Seq < s.next || held {
+		r.stats.Repeated++
+		return
+	}
+	if m.Seq <= s.said {
+		r.stats.Repaired++
+	}
+	s.said = max(s.said, m.Seq)
+	s.held = slices.Insert(s.held, i, m)
+	s.bytes += footprint(m.Body)
+	r.advance(s)
+	for len(s.held) > heldMost || len(s.held) > 1 && s.bytes > heldBytes {
+		r.abandon(s)
+	}
+}
+
+// advance moves what is in order to ready, and notes whether a gap is left.
+func (r *repair) advance(s *sender) {
+	n := 0
+	for n < len(s.held) && s.held[n].Seq == s.next {
+		r.release(s, s.held[n])
+		s.next++
+		n++
+	}
+	if s.held = slices.Delete(s.held, 0, n); len(s.held) == 0 {
+		s.held = nil
+	}
+	if _, _, gap := s.gap(); !gap {
+		s.since, s.asked = time.Time{}, time.Time{}
+	} else if n > 0 || s.since.IsZero() {
+		s.since = time.Now() // another gap
+		if s.next > s.to {
+			s.asked = time.Time{}
+		}
+	}
+}
+
+func (r *repair) release(s *sender, m Message) {
+	s.bytes -= footprint(m.Body)
+	r.ready = append(r.ready, result{message: m})
+}
+
+// giveUp ends the waiting for numbers up to to, of which so many are lost.
+func (r *repair) giveUp(s *sender, to, lost uint64) {
+	n := 0
+	for n < len(s.held) && s.held[n].Seq <= to {
+		r.release(s, s.held[n])
+		n++
+	}
+	s.held = slices.Delete(s.held, 0, n)
+	if lost > 0 {
+		r.stats.Lost += lost
+		r.ready = append(r.ready, result{gap: Gap{Node: s.id, Missed: lost}})
+	}
+	s.next, s.said = max(s.next, to+1), max(s.said, to)
+	s.since, s.asked, s.fresh = time.Time{}, time.Time{}, false
+	r.advance(s)
+}
+
+// abandon ends the waiting for the first gap, if there is one. Who was not known
+// before may have said nothing of interest.
+func (r *repair) abandon(s *sender) bool {
+	from, to, gap := s.gap()
+	if !gap {
+		return false
+	}
+	lost := to - from + 1
+	if s.fresh {
+		lost = 0
+	}
+	r.giveUp(s, to, lost)
+	return true
+}
+
+// settle dispatches what is ready and asks for what is missing. It unlocks mu.
+func (r *repair) settle(s *sender) {
+	question, missing := r.question(s, time.Now())
+	if !r.working {
+		r.working = true
+		r.work()
+	}
+	r.mu.Unlock()
+	if missing {
+		r.ask(question)
+	}
+}
+
+// work dispatches until nothing is ready. The caller holds mu, which is not held
+// meanwhile, and has set working.
+func (r *repair) work() {
+	for len(r.ready) > 0 && !r.closed {
+		batch := r.ready
+		r.ready = nil
+		r.mu.Unlock()
+		for i := range batch {
+			switch one := &batch[i]; {
+			case one.gap.Missed > 0:
+				r.lost(one.gap)
+			case one.message.Body != nil:
+				r.dispatch(one.message)
+			}
+		}
+		r.mu.Lock()
+	}
+	r.ready, r.working = nil, false
+}
+
+// sender finds or adds a node. The caller holds mu.
+func (r *repair) sender(id NodeID) *sender {
+	if r.latest != nil && r.latest.id == id {
+		return r.latest
+	}
+	s := r.senders[id]
+	if s == nil {
+		s = r.add(id)
+	}
+	r.latest = s
+	return s
+}
+
+func (r *repair) add(id NodeID) *sender {
+	if r.senders == nil {
+		r.senders = make(map[NodeID]*sender)
+	}
+	for other, o := range r.senders {
+		if len(r.senders) < maxSenders {
+			break
+		}
+		if o.since.IsZero() {
+			delete(r.senders, other) // it is known again when it says something
+		}
+	}
+	s := &sender{id: id}
+	r.senders[id] = s
+	return s
+}
+
+// heard takes how far a node is.
+func (r *repair) heard(from NodeID, p Position) {
+	r.mu.Lock()
+	s := r.sender(from)
+	switch {
+	case s.next == 0 && p.Last < p.Origin: // it has not said anything yet
+		s.next = p.Origin
+	case s.next == 0:
+		r.meet(s, p.Last)
+	}
+	s.said = max(s.said, p.Last)
+	r.advance(s)
+	r.settle(s)
+}
+
+// repeated takes the end of an answer. When it has brought anything the rest is
+// asked for at once.
+func (r *repair) repeated(from NodeID, end Repeated) {
+	r.mu.Lock()
+	s := r.senders[from]
+	if s == nil {
+		r.mu.Unlock()
+		return
+	}
+	if end.To >= s.next {
+		r.giveUp(s, end.To, min(end.Lost, end.To-s.next+1))
+	}
+	if s.next > s.from {
+		s.asked = time.Time{}
+	}
+	r.settle(s)
+}
+
+// left forgets a node: nobody can be asked for what it said.
+func (r *repair) left(id NodeID) {
+	r.mu.Lock()
+	s := r.senders[id]
+	if s == nil {
+		r.mu.Unlock()
+		return
+	}
+	for r.abandon(s) {
+		continue
+	}
+	delete(r.senders, id)
+	if r.latest == s {
+		r.latest = nil
+	}
+	r.settle(s)
+}
+
+// resumed gives gaps their full time again: while the link was down nobody
+// could answer.
+func (r *repair) resumed() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, s := range r.senders {
+		if !s.since.IsZero() {
+			s.since, s.asked = time.Now(), time.Time{}
+		}
+	}
+}
+
+// knows reports whether all these nodes number what they say.
+func (r *repair) knows(ids []NodeID) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, id := range ids {
+		if r.senders[id] == nil {
+			return false
+		}
+	}
+	return true
+}
+
+// question returns what to ask for a sender's gap, unless that was asked just
+// now, and sees to it that it is asked again. The caller holds mu.
+func (r *repair) question(s *sender, now time.Time) (Again, bool) {
+	from, to, gap := s.gap()
+	if !gap || r.closed {
+		return Again{}, false
+	}
+	if r.timer == nil {
+		// Ends by itself when no gap is left; close stops it.
+		r.timer = time.AfterFunc(repairAgain, r.tick)
+	}
+	if now.Sub(s.asked) < repairAgain {
+		return Again{}, false
+	}
+	s.asked, s.from, s.to = now, from, to
+	if s.fresh {
+		return Again{Node: s.id, To: to, Age: now.Sub(r.begun)}, true
+	}
+	return Again{Node: s.id, From: from, To: to}, true
+}
+
+// tick asks again, and gives up what has been missing for too long.
+func (r *repair) tick() {
+	r.mu.Lock()
+	r.timer = nil
+	now := time.Now()
+	var questions []Again
+	for _, s := range r.senders {
+		if s.since.IsZero() {
+			continue
+		}
+		if now.Sub(s.since) >= repairTime {
+			r.abandon(s)
+		}
+		if q, ok := r.question(s, now); ok {
+			questions = append(questions, q)
+		}
+	}
+	if !r.working {
+		r.working = true
+		r.work()
+	}
+	closed := r.closed
+	r.mu.Unlock()
+	for _, q := range questions {
+		if !closed {
+			r.ask(q)
+		}
+	}
+}
+
+// counted returns the counters.
+func (r *repair) counted() RepairStats {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.stats
+}
+
+// close ends the waiting; what is held is dropped with the membership.
+func (r *repair) close() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.closed = true
+	if r.timer != nil {
+		r.timer.Stop()
+	}
+}
