@@ -82,6 +82,7 @@ func recorded(m *cluster.Message) bool {
 	case cluster.FetchSockets, cluster.Rooms, cluster.Emit, cluster.Leaving, cluster.AckCount, cluster.AckReply,
 		cluster.SocketsReply, cluster.RoomsReply, cluster.EmitReply, cluster.Applied:
 		return false
+	case cluster.Again, cluster.Repeated, cluster.Said, cluster.Where:
 	}
 	return false
 }

@@ -24,7 +24,8 @@ func newBuffer(m *cluster.Message) []byte {
 	case cluster.SocketsReply:
 		size += 512 * len(b.Sockets)
 	case cluster.Join, cluster.Leave, cluster.Disconnect, cluster.FetchSockets, cluster.Rooms, cluster.Leaving,
-		cluster.AckCount, cluster.AckReply, cluster.RoomsReply, cluster.EmitReply, cluster.Applied:
+		cluster.AckCount, cluster.AckReply, cluster.RoomsReply, cluster.EmitReply, cluster.Applied,
+		cluster.Again, cluster.Repeated, cluster.Said, cluster.Where:
 	}
 	return make([]byte, 0, size)
 }

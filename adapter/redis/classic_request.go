@@ -76,7 +76,8 @@ func (c *codec) appendRequest(dst []byte, m *cluster.Message) ([]byte, error) {
 		dst = c.appendHead(dst, b.RequestID, typeEmit)
 		dst = append(append(dst, `,"data":`...), data...)
 	case cluster.Leaving, cluster.Where, cluster.Said, cluster.Again, cluster.Repeated:
-	case cluster.AckCount, cluster.AckReply, cluster.SocketsReply, cluster.RoomsReply, cluster.EmitReply, cluster.Applied:
+	case cluster.AckCount, cluster.AckReply, cluster.SocketsReply, cluster.RoomsReply, cluster.EmitReply,
+		cluster.Applied:
 		return nil, fmt.Errorf("%w: %T is an answer", errNoForm, b)
 	}
 	if c.extension && !c.emitter {
@@ -102,6 +103,9 @@ func (c *codec) appendNote(dst []byte, m *cluster.Message) ([]byte, error) {
 		kind = typeAgain
 	case cluster.Repeated:
 		kind = typeRepeated
+	case cluster.AckCount, cluster.AckReply, cluster.Applied, cluster.Broadcast, cluster.Disconnect,
+		cluster.Emit, cluster.EmitReply, cluster.FetchSockets, cluster.Join, cluster.Leave, cluster.Rooms,
+		cluster.RoomsReply, cluster.SocketsReply:
 	}
 	x := extension{Seq: m.Seq}
 	x.notes(m.Body)

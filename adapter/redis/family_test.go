@@ -121,7 +121,8 @@ func show(m *cluster.Message) string {
 		for _, s := range b.Sockets {
 			text += fmt.Sprintf(" %s %q %s", s.ID, s.Rooms, appendJSONValue(nil, s.Data))
 		}
-	case cluster.Rooms, cluster.RoomsReply, cluster.AckCount, cluster.Applied, cluster.Leaving:
+	case cluster.Rooms, cluster.RoomsReply, cluster.AckCount, cluster.Applied, cluster.Leaving, cluster.Again,
+		cluster.Repeated, cluster.Said, cluster.Where:
 	}
 	return text
 }
@@ -247,7 +248,8 @@ func TestFamilyHasNoFormForWhatJavaScriptCannotHear(t *testing.T) {
 	}
 	f.extension = false
 	for _, body := range []cluster.Body{
-		cluster.Leaving{}, cluster.Rooms{RequestID: "r"}, cluster.RoomsReply{RequestID: "r"}, cluster.Applied{RequestID: "r"},
+		cluster.Leaving{}, cluster.Rooms{RequestID: "r"}, cluster.RoomsReply{RequestID: "r"},
+		cluster.Applied{RequestID: "r"},
 	} {
 		if text, err := f.appendSharded(nil, &cluster.Message{Body: body}); !errors.Is(err, errNoFamilyForm) {
 			t.Errorf("%T: %q, %v", body, text, err)

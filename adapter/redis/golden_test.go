@@ -281,7 +281,8 @@ func encodeAs(c *codec, names *channels, v *vector, m *cluster.Message) (channel
 			payload, err = c.appendBroadcast(nil, 0, &b)
 			return names.of(&b.Target), payload, err
 		}
-	case cluster.AckCount, cluster.AckReply, cluster.SocketsReply, cluster.RoomsReply, cluster.EmitReply, cluster.Applied:
+	case cluster.AckCount, cluster.AckReply, cluster.SocketsReply, cluster.RoomsReply, cluster.EmitReply,
+		cluster.Applied:
 		payload, err = c.appendAnswer(nil, askedPlainly+"whoever", m)
 		channel = names.response
 		if _, always := b.(cluster.EmitReply); v.Config.Specific && !always {
@@ -289,7 +290,8 @@ func encodeAs(c *codec, names *channels, v *vector, m *cluster.Message) (channel
 			channel = names.responseOf(uid)
 		}
 		return channel, payload, err
-	case cluster.Join, cluster.Leave, cluster.Disconnect, cluster.FetchSockets, cluster.Rooms, cluster.Emit, cluster.Leaving:
+	case cluster.Join, cluster.Leave, cluster.Disconnect, cluster.FetchSockets, cluster.Rooms, cluster.Emit,
+		cluster.Leaving, cluster.Again, cluster.Repeated, cluster.Said, cluster.Where:
 	}
 	payload, err = c.appendRequest(nil, m)
 	return names.request, payload, err

@@ -215,7 +215,8 @@ func isLocal(b cluster.Body) bool {
 	case cluster.FetchSockets:
 		return b.Target.Local
 	case cluster.Rooms, cluster.Emit, cluster.Leaving, cluster.AckCount, cluster.AckReply,
-		cluster.SocketsReply, cluster.RoomsReply, cluster.EmitReply, cluster.Applied:
+		cluster.SocketsReply, cluster.RoomsReply, cluster.EmitReply, cluster.Applied, cluster.Again,
+		cluster.Repeated, cluster.Said, cluster.Where:
 	}
 	return false
 }
@@ -229,7 +230,8 @@ func wantsAnswers(b cluster.Body) bool {
 	case cluster.FetchSockets, cluster.Rooms:
 		return true
 	case cluster.Join, cluster.Leave, cluster.Disconnect, cluster.Leaving, cluster.AckCount, cluster.AckReply,
-		cluster.SocketsReply, cluster.RoomsReply, cluster.EmitReply, cluster.Applied:
+		cluster.SocketsReply, cluster.RoomsReply, cluster.EmitReply, cluster.Applied, cluster.Again,
+		cluster.Repeated, cluster.Said, cluster.Where:
 	}
 	return false
 }

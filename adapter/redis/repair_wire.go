@@ -29,6 +29,9 @@ func (x *extension) notes(b cluster.Body) {
 		x.Age = uint64(max(0, b.Age.Milliseconds())) //nolint:gosec // not negative
 	case cluster.Repeated:
 		x.To, x.Lost = b.To, b.Lost
+	case cluster.AckCount, cluster.AckReply, cluster.Applied, cluster.Broadcast, cluster.Disconnect,
+		cluster.Emit, cluster.EmitReply, cluster.FetchSockets, cluster.Join, cluster.Leave, cluster.Leaving,
+		cluster.Rooms, cluster.RoomsReply, cluster.SocketsReply:
 	}
 }
 
@@ -44,6 +47,9 @@ func onlyForGo(b cluster.Body) bool {
 	switch b.(type) {
 	case cluster.Leaving, cluster.Where, cluster.Said, cluster.Again, cluster.Repeated:
 		return true
+	case cluster.AckCount, cluster.AckReply, cluster.Applied, cluster.Broadcast, cluster.Disconnect,
+		cluster.Emit, cluster.EmitReply, cluster.FetchSockets, cluster.Join, cluster.Leave, cluster.Rooms,
+		cluster.RoomsReply, cluster.SocketsReply:
 	}
 	return false
 }
@@ -52,8 +58,12 @@ func onlyForGo(b cluster.Body) bool {
 // once more, or about what was said.
 func statement(b cluster.Body) bool {
 	switch b.(type) {
-	case cluster.AckCount, cluster.AckReply, cluster.SocketsReply, cluster.RoomsReply, cluster.EmitReply, cluster.Applied:
+	case cluster.AckCount, cluster.AckReply, cluster.SocketsReply, cluster.RoomsReply, cluster.EmitReply,
+		cluster.Applied:
 		return false
+	case cluster.Again, cluster.Broadcast, cluster.Disconnect, cluster.Emit, cluster.FetchSockets,
+		cluster.Join, cluster.Leave, cluster.Leaving, cluster.Repeated, cluster.Rooms, cluster.Said,
+		cluster.Where:
 	}
 	return true
 }

@@ -76,7 +76,8 @@ func (s *streamed) recorded(b cluster.Body) bool {
 	case cluster.Emit:
 		return s.codec.emitter && b.RequestID == "" // as the JavaScript emitter does
 	case cluster.FetchSockets, cluster.Rooms, cluster.Leaving, cluster.AckCount, cluster.AckReply,
-		cluster.SocketsReply, cluster.RoomsReply, cluster.EmitReply, cluster.Applied:
+		cluster.SocketsReply, cluster.RoomsReply, cluster.EmitReply, cluster.Applied, cluster.Again,
+		cluster.Repeated, cluster.Said, cluster.Where:
 	}
 	return false
 }

@@ -108,7 +108,8 @@ func (r *recording) replay(x *redis.XMessage) (m cluster.Message, ok bool) {
 	case cluster.Join, cluster.Leave, cluster.Disconnect:
 		return m, true
 	case cluster.FetchSockets, cluster.Rooms, cluster.Emit, cluster.Leaving, cluster.AckCount, cluster.AckReply,
-		cluster.SocketsReply, cluster.RoomsReply, cluster.EmitReply, cluster.Applied:
+		cluster.SocketsReply, cluster.RoomsReply, cluster.EmitReply, cluster.Applied, cluster.Again,
+		cluster.Repeated, cluster.Said, cluster.Where:
 	}
 	return m, false
 }

@@ -232,7 +232,8 @@ func isRecorded(b Body) bool {
 		return b.RequestID == ""
 	case Join, Leave, Disconnect:
 		return true
-	case FetchSockets, Rooms, Emit, Leaving, Where, Said, Again, AckCount, AckReply, SocketsReply, RoomsReply, EmitReply, Applied,
+	case FetchSockets, Rooms, Emit, Leaving, Where, Said, Again, AckCount, AckReply, SocketsReply, RoomsReply,
+		EmitReply, Applied,
 		Repeated:
 	}
 	return false
@@ -316,6 +317,8 @@ func (m *Member) Receive(msg Message) {
 		return
 	case Leaving:
 		m.repair.left(msg.From)
+	case AckCount, AckReply, Applied, Broadcast, Disconnect, Emit, EmitReply, FetchSockets, Join, Leave, Rooms,
+		RoomsReply, SocketsReply:
 	}
 	if msg.Seq != 0 && msg.From != "" && msg.Offset == "" { // a log has its own order
 		m.repair.receive(msg)

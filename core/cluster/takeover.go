@@ -81,7 +81,7 @@ func argsOf(s *Session) (parser.Args, error) {
 	for r := range s.Rooms {
 		rooms = append(rooms, r)
 	}
-	return parser.MakeArgs(s.PID, s.Socket, rooms, json.RawMessage(x), json.RawMessage(s.Data))
+	return parser.MakeArgs(s.PID, s.Socket, rooms, json.RawMessage(x), s.Data)
 }
 
 func sessionOf(a parser.Args) (s Session, ok bool) {
