@@ -22,7 +22,7 @@ func emits(t *testing.T, args ...string) (status int, stderr string) {
 // Proves T-108.
 func TestEveryAdapterJoinsNodesAndTakesEmit(t *testing.T) {
 	redis := startRedis(t)
-	for _, mode := range []string{"classic"} {
+	for _, mode := range []string{"classic", "sharded", "streams"} {
 		t.Run(mode, func(t *testing.T) {
 			bus := []string{"--redis=" + redis, "--adapter=" + mode}
 			var clients [2]*client
@@ -53,7 +53,7 @@ func TestEveryAdapterJoinsNodesAndTakesEmit(t *testing.T) {
 			b.expectMsg(`"not to a room",{"second":[1]}`)
 			emit("--room=s", "--join=t", "msg", `"nobody is there"`)
 			emit("--except=r", "--join=s")
-			emit("--room=s", "--leave=s", "msg", `"still there"`)
+			emit("--room=s", "--room=other", "--leave=s", "msg", `"still there"`)
 			b.expectMsg(`"still there"`)
 			emit("--room=", "msg", `"nobody"`)
 			emit("--servers", "whatever", "1")

@@ -214,7 +214,8 @@ func (o EmitterOperator) Emit(event string, args ...any) error {
 // Send emits "message".
 func (o EmitterOperator) Send(args ...any) error { return o.Emit("message", args...) }
 
-// SocketsJoin makes the selected sockets join rooms.
+// SocketsJoin makes the selected sockets join rooms. Where nodes subscribe room by
+// room, an event to a room that its node has not had before may come too early.
 func (o EmitterOperator) SocketsJoin(rooms ...string) error {
 	if len(rooms) == 0 {
 		return nil

@@ -16,7 +16,16 @@ import (
 // Proves T-108.
 func TestEmitterActsOnTheSocketsOfAllNodes(t *testing.T) {
 	r := startRedis(t)
-	c := newTrio(t, r)
+	for _, mode := range []redisadapter.Mode{redisadapter.Classic, redisadapter.Sharded, redisadapter.Streams} {
+		t.Run(mode.String(), func(t *testing.T) {
+			emitterActs(t, r, redisadapter.Options{Mode: mode})
+		})
+	}
+}
+
+func emitterActs(t *testing.T, r *redisServer, o redisadapter.Options) {
+	t.Helper()
+	c := newTrioIn(t, r, o)
 	told := make(chan cluster.NodeID, 3)
 	for _, s := range c.servers {
 		s.OnServerSide("job", func(ev *socketio.ServerEvent) {
@@ -26,15 +35,16 @@ func TestEmitterActsOnTheSocketsOfAllNodes(t *testing.T) {
 			told <- s.NodeID()
 		})
 	}
-	e := socketio.NewEmitter(openAdapter(t, r, redisadapter.Options{}))
+	e := socketio.NewEmitter(openAdapter(t, r, o))
+	c.join(t, 0, "a")
 	must(t,
-		e.To(c.id(0)).SocketsJoin("a", "b"),
+		e.To(c.id(0)).SocketsJoin("b"),
 		e.Except(c.id(0)).SocketsJoin("b"),
 		e.In(c.id(2)).SocketsLeave("b"),
 		e.Emit("all", []byte("binary"), 1),
 		e.To("a").Emit("one room"),
 		e.To("a", "b").Emit("several rooms"),
-		e.To("b").Except(c.id(0)).Compress(false).Emit("with a flag"),
+		e.To("b", "none").Except(c.id(0)).Compress(false).Emit("with a flag"),
 		e.To(c.id(2)).Emit("private"),
 		e.To().Emit("nobody"),
 		e.ServerSideEmit("job", 1),
