@@ -18,16 +18,20 @@ type entry struct {
 	kind      string // decimal
 	data      string // JSON, or MessagePack in base64
 	x         string // the extension as JSON
+	sig       string // see sign.go
 }
 
 // fields returns the entry as XADD wants it.
 func (e *entry) fields() []string {
-	list := append(make([]string, 0, 10), "uid", e.uid, "nsp", e.namespace, "type", e.kind)
+	list := append(make([]string, 0, 12), "uid", e.uid, "nsp", e.namespace, "type", e.kind)
 	if e.data != "" {
 		list = append(list, "data", e.data)
 	}
 	if e.x != "" {
 		list = append(list, "x", e.x)
+	}
+	if e.sig != "" {
+		list = append(list, sealField, e.sig)
 	}
 	return list
 }
@@ -38,7 +42,7 @@ func entryOf(values map[string]any) entry {
 		s, _ := values[key].(string)
 		return s
 	}
-	return entry{uid: text("uid"), namespace: text("nsp"), kind: text("type"), data: text("data"), x: text("x")}
+	return entry{uid: text("uid"), namespace: text("nsp"), kind: text("type"), data: text("data"), x: text("x"), sig: text(sealField)}
 }
 
 // entry writes a message for the stream. With plaintext it is JSON in any case,

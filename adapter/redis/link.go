@@ -40,6 +40,7 @@ type link struct {
 	recording *recording       // nil but for members in the mode Streams
 	nodes     nodes
 	losses    losses
+	guard     guard         // of what comes in on channels
 	gone      chan struct{} // closed by Close
 	awaited   int           // sources that do not stand yet; belongs to who is calling
 

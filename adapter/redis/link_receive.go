@@ -48,11 +48,29 @@ func (l *link) subscribed(resumed bool) {
 // hear takes what came in on one of the link's topics.
 func (l *link) hear(channel, payload string) {
 	l.take(channel, func() (cluster.Message, bool, error) {
-		if n := len(payload); n > l.adapter.opts.MaxMessage {
-			return cluster.Message{}, false, fmt.Errorf("%w: %d bytes", cluster.ErrTooLarge, n)
+		payload, err := l.trusted(channel, payload)
+		if err != nil {
+			return cluster.Message{}, false, err
 		}
 		return l.dialect.decode(channel, payload)
 	})
+}
+
+// trusted returns what may be decoded of a message.
+func (l *link) trusted(channel, message string) (payload string, err error) {
+	most, s := l.adapter.opts.MaxMessage, l.adapter.pub.signer
+	if s != nil {
+		most += sealedSize
+	}
+	switch n := len(message); {
+	case n > most:
+		return "", fmt.Errorf("%w: %d bytes", cluster.ErrTooLarge, n)
+	case s != nil:
+		return s.open(channel, message, &l.guard)
+	case isSealed(message):
+		return "", errSealed
+	}
+	return message, nil
 }
 
 // take reads a message and passes it on. Whatever came in, the worst that
@@ -70,8 +88,12 @@ func (l *link) take(source string, read func() (m cluster.Message, named bool, e
 	l.adapter.report.received.Add(1)
 	m, named, err := read()
 	if err != nil {
+		reason := DropMalformed
+		if errors.Is(err, errDistrusted) {
+			reason = DropUnsigned
+		}
 		if !errors.Is(err, errOtherNamespace) {
-			l.adapter.report.drop(DropMalformed, 1, fmt.Errorf("message on %.100q: %w", source, err))
+			l.adapter.report.drop(reason, 1, fmt.Errorf("message on %.100q: %w", source, err))
 		}
 		return
 	}

@@ -51,6 +51,24 @@ type Options struct {
 	BufferBytes    int
 	BufferTime     time.Duration
 
+	// Secrets sign everything that is published, and sessions that are kept, with
+	// HMAC-SHA256; what comes in without a signature of one of them is dropped and
+	// counted (DropUnsigned). The first one signs and all are accepted: to change
+	// it, add the new one at the end on every node, then move it to the front on
+	// every node, then remove the old one. At least 16 random bytes each; they are
+	// never logged. All members must have them: Node.js nodes and emitters cannot
+	// take part.
+	//
+	// Somebody who can use Redis but knows no secret cannot make a message, change
+	// one, move it to another channel or stream, or repeat it: each is taken once,
+	// by the number and time that are signed with it, so clocks must agree to
+	// within two minutes. What remains possible: to read everything, to drop or
+	// hold back messages up to that time, to give a node that was not there a
+	// message of the last two minutes, to put back an old session of a client, to
+	// delete streams and sessions, and to subscribe, which makes requests wait for
+	// answers of a node that is none.
+	Secrets [][]byte
+
 	// Logger hears of trouble and of its end. Trouble that goes on is logged ever
 	// more rarely. Default: nothing is logged.
 	Logger *slog.Logger
@@ -80,12 +98,13 @@ const (
 	DropInFlight                    // the connection failed before Redis said that it had the message
 	DropRefused                     // Redis answered with an error
 	DropClosed                      // still queued when the adapter was closed
+	DropUnsigned                    // received without a valid signature, or a second time; see Options.Secrets
 	dropReasons
 )
 
 // String returns the reason as a label for logs and metrics.
 func (r DropReason) String() string {
-	names := [...]string{"malformed", "overflow", "expired", "in_flight", "refused", "closed"}
+	names := [...]string{"malformed", "overflow", "expired", "in_flight", "refused", "closed", "unsigned"}
 	if int(r) < len(names) {
 		return names[r]
 	}
@@ -137,6 +156,9 @@ func (o Options) withDefaults() (Options, error) {
 		o.Routing = Static
 	case o.Routing != Static && o.Mode == Streams:
 		errs = append(errs, fmt.Errorf("routing is %v, which streams do not have", o.Routing))
+	}
+	if err := checkSecrets(o.Secrets); err != nil {
+		errs = append(errs, err)
 	}
 	if o.Prefix == "" {
 		o.Prefix = defaultPrefix

@@ -39,16 +39,19 @@ const (
 	addEntry // to the stream that is called channel
 )
 
-// append adds the message's command to a batch.
-func (o *outgoing) append(ctx context.Context, batch redis.Pipeliner) redis.Cmder {
-	switch o.command {
-	case shardPublish:
-		return batch.SPublish(ctx, o.channel, o.payload)
-	case addEntry:
-		return o.entry.append(ctx, batch, o.channel)
-	default:
-		return batch.Publish(ctx, o.channel, o.payload)
+// append adds the message's command to a batch, signed if there is a signer.
+func (o *outgoing) append(ctx context.Context, batch redis.Pipeliner, s *signer) redis.Cmder {
+	if o.command == addEntry {
+		return o.entry.append(ctx, batch, o.channel, s)
 	}
+	payload := o.payload
+	if s != nil {
+		payload = s.sealed(o.channel, payload)
+	}
+	if o.command == shardPublish {
+		return batch.SPublish(ctx, o.channel, payload)
+	}
+	return batch.Publish(ctx, o.channel, payload)
 }
 
 func (o *outgoing) size() int { return len(o.channel) + len(o.payload) }
@@ -61,6 +64,7 @@ type publisher struct {
 	gate   func() <-chan struct{} // nil, or a channel that is closed once there is sense in publishing
 	report *reporter
 	opts   *Options
+	signer *signer // nil: nothing is signed
 	wake   chan struct{}
 	done   chan struct{}
 	cancel context.CancelFunc
@@ -84,7 +88,7 @@ func newPublisher(client redis.UniversalClient, o *Options, r *reporter, gate fu
 	ctx, cancel := context.WithCancel(context.Background())
 	p := &publisher{
 		client: client, key: o.orderKey(), gate: gate, report: r, opts: o,
-		wake: make(chan struct{}, 1), done: make(chan struct{}), cancel: cancel, doubts: make(doubts),
+		wake: make(chan struct{}, 1), done: make(chan struct{}), cancel: cancel, doubts: make(doubts), signer: newSigner(o.Secrets),
 	}
 	// run ends when the queue is empty after close, or with ctx; close cancels it
 	// and waits on done.
@@ -335,7 +339,7 @@ func (p *publisher) publish(ctx context.Context, batch []outgoing, check bool) (
 	pipe := client.Pipeline()
 	p.cmds = p.cmds[:0]
 	for i := range batch {
-		p.cmds = append(p.cmds, batch[i].append(ctx, pipe))
+		p.cmds = append(p.cmds, batch[i].append(ctx, pipe, p.signer))
 	}
 	_, err = pipe.Exec(ctx)
 	inFlight, refused := 0, 0

@@ -31,7 +31,7 @@ func commandOf(t *testing.T, o *outgoing) string {
 	t.Helper()
 	client := redis.NewClient(&redis.Options{}) // which never connects
 	defer func() { _ = client.Close() }()
-	return strings.ToUpper(o.append(t.Context(), client.Pipeline()).Name())
+	return strings.ToUpper(o.append(t.Context(), client.Pipeline(), nil).Name())
 }
 
 // TestGoldenShardedChannels sends each recorded message as its sender and

@@ -30,7 +30,7 @@ func newStreamed(o *Options, namespace string, self cluster.NodeID, r cluster.Re
 	return &streamed{
 		codec: family{
 			namespace: namespace, self: self, extension: extension,
-			emitter: r == nil && !extension, limits: o.limits(),
+			emitter: r == nil, limits: o.limits(),
 		},
 		names:  o.Streams.names(namespace),
 		opts:   &o.Streams,
@@ -56,7 +56,7 @@ func (s *streamed) encode(m *cluster.Message) (outgoing, error) {
 		}
 		return outgoing{
 			command: addEntry, channel: s.names.log, payload: []byte(e.data),
-			entry: &streamEntry{fields: e.fields(), copies: s.names.copies, maxLen: int64(s.opts.MaxLen)},
+			entry: &streamEntry{entry: e, copies: s.names.copies, maxLen: int64(s.opts.MaxLen)},
 		}, nil
 	}
 	payload, err := s.codec.appendMsgpack(newBuffer(m), m)
@@ -114,20 +114,26 @@ func namesItself(m *cluster.Message) bool { return m.ReplyTo != "" || m.Seq != 0
 
 // streamEntry is what an entry has beside its stream.
 type streamEntry struct {
-	fields []string
+	entry  entry
 	copies string // a second stream, or empty
 	maxLen int64
 }
 
-func (e *streamEntry) uid() string { return e.fields[1] }
+func (e *streamEntry) uid() string { return e.entry.uid }
 
-// append adds XADD to a batch. If there is a copy, its reply is not looked at.
-func (e *streamEntry) append(ctx context.Context, batch redis.Pipeliner, stream string) redis.Cmder {
+// append adds XADD to a batch. If there is a copy, its reply is not looked at. It
+// is signed as the original is, so that it cannot pass for another.
+func (e *streamEntry) append(ctx context.Context, batch redis.Pipeliner, stream string, s *signer) redis.Cmder {
+	signed := e.entry
+	if s != nil {
+		signed.sig = s.sealEntry(stream, &signed)
+	}
+	fields := signed.fields()
 	if e.copies != "" {
-		marked := append(e.fields[:len(e.fields):len(e.fields)], copyField, "1")
+		marked := append(fields[:len(fields):len(fields)], copyField, "1")
 		batch.XAdd(ctx, &redis.XAddArgs{Stream: e.copies, MaxLen: e.maxLen, Approx: true, Values: marked})
 	}
-	return batch.XAdd(ctx, &redis.XAddArgs{Stream: stream, MaxLen: e.maxLen, Approx: true, Values: e.fields})
+	return batch.XAdd(ctx, &redis.XAddArgs{Stream: stream, MaxLen: e.maxLen, Approx: true, Values: fields})
 }
 
 // streams are the readers of an adapter, one for each stream that a namespace of

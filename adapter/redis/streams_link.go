@@ -13,7 +13,8 @@ type recording struct {
 	link    *link
 	codec   family // reads messages of this node, too
 	streams []string
-	log     *streamReader // of the first of them
+	log     *streamReader     // of the first of them
+	guards  map[string]*guard // of the streams
 
 	mu    sync.Mutex // guards the following
 	seats []seat
@@ -29,10 +30,13 @@ type seat struct {
 const nobody cluster.NodeID = "\x00"
 
 func newRecording(l *link, d *streamed) *recording {
-	r := &recording{link: l, codec: d.codec, streams: []string{d.names.log}}
+	r := &recording{link: l, codec: d.codec, streams: []string{d.names.log}, guards: make(map[string]*guard)}
 	r.codec.self = nobody
 	if d.names.copies != "" {
 		r.streams = append(r.streams, d.names.copies)
+	}
+	for _, name := range r.streams {
+		r.guards[name] = new(guard)
 	}
 	r.log = l.adapter.streams.reader(d.names.log)
 	return r
@@ -98,6 +102,9 @@ func (r *recording) entry(stream, id string, fields map[string]any) {
 		if n := len(e.data); n > r.link.adapter.opts.MaxMessage {
 			return m, false, fmt.Errorf("entry %s: %w: %d bytes", id, cluster.ErrTooLarge, n)
 		}
+		if err := r.trust(&e, id, r.guards[stream]); err != nil {
+			return m, false, fmt.Errorf("entry %s: %w", id, err)
+		}
 		m, err = r.codec.fromEntry(e)
 		if err == nil && m.Body == nil && !heartbeat(e.kind) {
 			err = fmt.Errorf("%w: type %.20q", errMalformed, e.kind)
@@ -115,3 +122,13 @@ func (r *recording) entry(stream, id string, fields map[string]any) {
 // heartbeat reports whether a type is one of the two with which streams adapters
 // up to 0.2 count their members. Theirs is another way than ours.
 func heartbeat(kind string) bool { return kind == "1" || kind == "2" }
+
+// trust checks an entry's signature if there must be one. Copies have that of the
+// log's entry.
+func (r *recording) trust(e *entry, id string, g *guard) error {
+	s := r.link.adapter.pub.signer
+	if s == nil || e.namespace != r.codec.namespace {
+		return nil
+	}
+	return s.openEntry(r.streams[0], e, id, g)
+}

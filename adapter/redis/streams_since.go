@@ -28,12 +28,13 @@ func (l recordedLink) Since(ctx context.Context, from cluster.Offset, most int) 
 		return nil, err
 	}
 	var messages []cluster.Message
+	var once guard
 	for {
 		for i := range page {
 			if cluster.Offset(page[i].ID).Compare(state.last) > 0 {
 				return messages, nil // was not there yet when we were called
 			}
-			m, ok := l.recording.replay(&page[i])
+			m, ok := l.recording.replay(&page[i], &once)
 			if !ok {
 				continue
 			}
@@ -93,11 +94,15 @@ func nextPage(ctx context.Context, c *redis.Client, stream, last string, size in
 
 // replay reads an entry again. ok is false for those that are of no interest to
 // the namespace, and for what was dropped when it came in.
-func (r *recording) replay(x *redis.XMessage) (m cluster.Message, ok bool) {
+func (r *recording) replay(x *redis.XMessage, g *guard) (m cluster.Message, ok bool) {
 	if namespace, _ := x.Values["nsp"].(string); namespace != r.codec.namespace {
 		return m, false
 	}
-	m, err := r.codec.fromEntry(entryOf(x.Values))
+	e := entryOf(x.Values)
+	if r.trust(&e, x.ID, g) != nil {
+		return m, false
+	}
+	m, err := r.codec.fromEntry(e)
 	if err != nil {
 		return m, false
 	}

@@ -56,6 +56,9 @@ func (l recordedLink) values(sessions []cluster.Session) ([]string, error) {
 		if n := len(v); n > l.adapter.opts.MaxMessage {
 			return nil, fmt.Errorf("save session: %w: %d bytes", cluster.ErrTooLarge, n)
 		}
+		if s := l.adapter.pub.signer; s != nil {
+			v = s.sealSession(l.key(sessions[i].PID), v)
+		}
 		values[i] = v
 	}
 	return values, nil
@@ -118,7 +121,7 @@ func (l recordedLink) watch(ctx context.Context, pids []string, do func(p redis.
 		}
 		var ours []string
 		for i, value := range values {
-			if text, ok := value.(string); ok && l.isOurs(text) {
+			if text, ok := value.(string); ok && l.isOurs(pids[i], text) {
 				ours = append(ours, pids[i])
 			}
 		}
@@ -137,8 +140,8 @@ func (l recordedLink) watch(ctx context.Context, pids []string, do func(p redis.
 
 // isOurs reports whether this node saved a session. Without the extension that
 // is not written.
-func (l recordedLink) isOurs(value string) bool {
-	s, err := l.recording.codec.session(value)
+func (l recordedLink) isOurs(pid, value string) bool {
+	s, err := l.read(pid, value)
 	return err == nil && (s.Node == l.dialect.(*streamed).codec.self || !l.recording.codec.extension)
 }
 
@@ -170,15 +173,30 @@ func (l recordedLink) Take(ctx context.Context, pid string) (cluster.Session, er
 }
 
 func (l recordedLink) session(pid, value string) (cluster.Session, error) {
-	s, err := l.recording.codec.session(value)
+	s, err := l.read(pid, value)
 	if err != nil {
-		l.adapter.report.drop(DropMalformed, 1, err)
+		reason := DropMalformed
+		if errors.Is(err, errDistrusted) {
+			reason = DropUnsigned
+		}
+		l.adapter.report.drop(reason, 1, fmt.Errorf("session: %w", err))
 		return cluster.Session{}, cluster.ErrNoSession
 	}
 	if s.PID != pid || s.Namespace != "" && s.Namespace != l.recording.codec.namespace {
 		return cluster.Session{}, cluster.ErrNoSession
 	}
 	return s, nil
+}
+
+// read decodes what is kept of a session, if it is signed where it must be.
+func (l recordedLink) read(pid, value string) (cluster.Session, error) {
+	if s := l.adapter.pub.signer; s != nil {
+		var err error
+		if value, err = s.openSession(l.key(pid), value); err != nil {
+			return cluster.Session{}, err
+		}
+	}
+	return l.recording.codec.session(value)
 }
 
 func noSession(err error) error {
