@@ -61,15 +61,16 @@ func (fl *flight) init(r *logged) {
 	fl.landed = fl.seq
 }
 
-// start publishes an event, which is for these sockets here.
-func (fl *flight) start(sockets []*Socket, t *cluster.Target, p *parser.Packet) error {
+// start publishes an event. Here it is for the target's sockets of this moment,
+// and for one that may be leaving.
+func (fl *flight) start(leaving *Socket, t *cluster.Target, p *parser.Packet) error {
 	fl.publishing.Lock()
 	defer fl.publishing.Unlock()
-	seq, early, now, err := fl.depart(sockets, t, p)
+	seq, early, sockets, err := fl.depart(leaving, t, p)
 	if err != nil {
 		return err
 	}
-	if now {
+	if sockets != nil {
 		if err = fl.r.order.try(func() { fl.r.handUnrecorded(sockets, p) }); err != nil {
 			fl.abandon(seq, early)
 			return err
@@ -81,26 +82,32 @@ func (fl *flight) start(sockets []*Socket, t *cluster.Target, p *parser.Packet) 
 	return propagated(err)
 }
 
-// depart gives an event its number and its place in the queue, or says that it
-// is to be delivered now; early is what fl.early was before.
-func (fl *flight) depart(sockets []*Socket, t *cluster.Target, p *parser.Packet) (seq, early uint64, now bool, err error) {
+// depart gives an event its number and its place in the queue, or returns the
+// sockets that are to be given it now; early is what fl.early was before.
+func (fl *flight) depart(leaving *Socket, t *cluster.Target, p *parser.Packet) (seq, early uint64, now []*Socket, err error) {
 	fl.mu.Lock()
 	defer fl.mu.Unlock()
 	n := size(p)
 	if len(fl.queue) >= maxSequenced || len(fl.queue) > 0 && fl.bytes+n > max(maxFlight, fl.r.limits.MaxBytes) {
-		return 0, 0, false, ErrOverloaded
+		return 0, 0, nil, ErrOverloaded
+	}
+	// Under mu, as admit is: a socket that comes back now either is in the index
+	// already, or finds the event in the queue.
+	sockets := fl.r.ns.rooms.Select(t)
+	if leaving != nil && !slices.Contains(sockets, leaving) {
+		sockets = append(slices.Clip(sockets), leaving)
 	}
 	fl.seq++
 	if fl.away || fl.closed {
 		early, fl.early = fl.early, fl.seq
-		return fl.seq, early, true, nil
+		return fl.seq, early, append([]*Socket{}, sockets...), nil
 	}
 	fl.queue = append(fl.queue, waiting{seq: fl.seq, due: time.Now().Add(patience), sockets: sockets, target: t, packet: p})
 	fl.bytes += n
 	if fl.timer == nil {
 		fl.timer = time.AfterFunc(patience, fl.overdue)
 	}
-	return fl.seq, fl.early, false, nil
+	return fl.seq, fl.early, nil, nil
 }
 
 // abandon delivers, in its turn, an event that the link did not take.
@@ -147,16 +154,21 @@ func (fl *flight) join(f func()) bool {
 	return true
 }
 
-// admit lets a socket that has come back have what is on its way to it: in the
-// order of the log, that comes after it has come back.
-func (fl *flight) admit(s *Socket, where *presence) {
+// admit puts a socket into the index by insert. One that has come back also gets
+// what is on its way to it: in the order of the log, that comes after it has
+// come back.
+func (fl *flight) admit(s *Socket, e *earlier, insert func() error) error {
 	fl.mu.Lock()
 	defer fl.mu.Unlock()
+	if err := insert(); err != nil || e == nil {
+		return err
+	}
 	for i := range fl.queue {
-		if w := &fl.queue[i]; w.f == nil && where.selects(w.target, forever) {
+		if w := &fl.queue[i]; w.f == nil && e.selects(w.target, forever) {
 			w.sockets = append(slices.Clip(w.sockets), s)
 		}
 	}
+	return nil
 }
 
 // head takes the first in the queue if it is something that goes, or an event
@@ -193,7 +205,9 @@ func (fl *flight) give(take func(w *waiting) bool) {
 }
 
 // arrive delivers the event with that number, which the log has at that
-// position, after all that was sent before it. It runs in the order.
+// position, after all that was sent before it. What waits behind it waits until
+// proceed: it must find the position to be that of the event. It runs in the
+// order.
 func (fl *flight) arrive(seq uint64, at position) {
 	fl.mu.Lock()
 	uncertain := fl.early > fl.landed
@@ -211,7 +225,6 @@ func (fl *flight) arrive(seq uint64, at position) {
 	if uncertain && fl.certain() {
 		fl.r.widen(fl.r.at)
 	}
-	fl.proceed()
 }
 
 // late reports whether the event with that number is not awaited any more.

@@ -59,8 +59,10 @@ type kept struct {
 	// Of the order.
 	start    position // of the latest event before it was connected for the first time
 	last     position // of the latest event handed to its connection
-	gaps     uint64   // gap.times when it began
-	restarts uint64   // gap.restarts that start and last know of
+	broken   bool     // its connection did not take what followed through
+	through  position
+	gaps     uint64 // gap.times when it began
+	restarts uint64 // gap.restarts that start and last know of
 
 	// Guarded by keeper.mu.
 	gone   *farewell     // nil while it is connected

@@ -199,18 +199,27 @@ func (s *Socket) greet(e *earlier) (missed []*parser.Packet, created []string, e
 	if missed, err = s.replay(e); err != nil {
 		return nil, nil, err
 	}
-	created, err = s.ns.rooms.insert(s, s.early.rooms)
-	for errors.Is(err, errIDTaken) { // a recovered socket may meet its own past
-		s.id = newID()
+	insert := func() error {
 		created, err = s.ns.rooms.insert(s, s.early.rooms)
+		for errors.Is(err, errIDTaken) { // a recovered socket may meet its own past
+			s.id = newID()
+			created, err = s.ns.rooms.insert(s, s.early.rooms)
+		}
+		return err
+	}
+	r := s.ns.recovery
+	if r == nil {
+		err = insert()
+	} else {
+		err = r.admit(s, e, insert)
 	}
 	if err != nil {
 		return nil, nil, err
 	}
-	if r := s.ns.recovery; r != nil {
-		if e != nil {
-			s.ns.rooms.backdate(s, &e.presence)
-		}
+	if e != nil {
+		s.ns.rooms.backdate(s, &e.presence)
+	}
+	if r != nil {
 		r.begin(s, e)
 	}
 	s.state.Store(stateGreeted)

@@ -100,6 +100,9 @@ type recovery interface {
 	// connected.
 	giveBack(e *earlier)
 
+	// admit puts a socket into the index by insert, which does not wait. It runs
+	// in the order.
+	admit(s *Socket, e *earlier, insert func() error) error
 	// begin keeps a socket that has just been connected. It runs in the order.
 	begin(s *Socket, e *earlier)
 	// changed says that the socket's rooms or data have changed.

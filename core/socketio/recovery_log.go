@@ -134,6 +134,7 @@ func (r *logged) take(m *cluster.Message, epoch uint64) {
 	r.read.Add(1)
 	r.recent.add(m, at, &r.limits)
 	r.move(at)
+	r.flight.proceed()
 }
 
 func (r *logged) move(at position) {
@@ -189,9 +190,15 @@ func (r *logged) hand(sockets []*Socket, p *parser.Packet, at position) {
 		return
 	}
 	for _, s := range sockets {
-		if s.deliver(p, b, false) == nil && s.kept != nil {
-			r.renew(s.kept)
+		err := s.deliver(p, b, false)
+		if s.kept == nil {
+			continue
+		}
+		r.renew(s.kept)
+		if err == nil {
 			s.kept.last = at
+		} else if !s.kept.broken { // its connection is: the socket will end
+			s.kept.broken, s.kept.through = true, r.at
 		}
 	}
 	r.ns.server.stats.delivered.Add(uint64(len(sockets)))
@@ -256,14 +263,14 @@ func (r *logged) next(f func()) {
 }
 
 func (r *logged) broadcast(t *cluster.Target, p *parser.Packet) error {
-	sockets := r.ns.rooms.Select(t)
 	if t.Local || !repeatable(t, p) {
+		sockets := r.ns.rooms.Select(t)
 		if err := r.try(func() { r.ns.fanOut(sockets, t.Volatile, p, p) }); err != nil {
 			return err
 		}
 		return propagated(r.member.Broadcast(*t, p))
 	}
-	return r.flight.start(sockets, t, p)
+	return r.flight.start(nil, t, p)
 }
 
 func (r *logged) deliver(t *cluster.Target, p *parser.Packet) error {
@@ -279,11 +286,15 @@ func (r *logged) emit(s *Socket, p *parser.Packet, volatile bool) error {
 			}
 		})
 	}
-	err := r.flight.start([]*Socket{s}, t, p)
+	err := r.flight.start(s, t, p)
 	if slices.Contains([]error{nil, ErrOverloaded}, err) {
 		return err
 	}
 	return nil // the socket gets it all the same
+}
+
+func (r *logged) admit(s *Socket, e *earlier, insert func() error) error {
+	return r.flight.admit(s, e, insert)
 }
 
 func (r *logged) held(s *Socket, p *parser.Packet) { _ = r.emit(s, p, false) }

@@ -308,7 +308,6 @@ func (r *logged) begin(s *Socket, e *earlier) {
 		if e.start == (position{}) {
 			now.start = e.from
 		}
-		r.flight.admit(s, &e.presence)
 	}
 	s.kept = now
 	r.keeper.add(now)
@@ -333,6 +332,9 @@ func (r *logged) describe(it *kept, gone *farewell, s *cluster.Session) {
 	r.renew(it)
 	if gone != nil {
 		through = gone.through
+	}
+	if it.broken && it.through.before(through) {
+		through = it.through
 	}
 	s.Start, s.Last, s.Through = it.start.offset(), it.last.offset(), through.offset()
 	switch {
