@@ -125,6 +125,7 @@ func TestInterruptionsOfTheBusAreTold(t *testing.T) {
 		log.expect(t)
 		c.Resume(0)
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		slices.Sort(log.lines) // namespaces hear it by themselves
 		log.expect(t, "/ 0", "/chat 0")
 		if n := c.Server(0).Stats().Gaps; n != 2 {
