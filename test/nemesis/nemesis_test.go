@@ -57,7 +57,7 @@ func TestNemesis(t *testing.T) {
 
 const (
 	roundLength = 6 * time.Second
-	settle      = 6 * time.Second // what waits for Redis must have arrived by then
+	settle      = 8 * time.Second // what waits for Redis must have arrived by then
 )
 
 func round(t *testing.T, c nemesis.RigConfig) {

@@ -22,8 +22,9 @@ import (
 // Rig is a cluster of real processes: one Redis and several nodes, each of which
 // reaches Redis through a proxy of its own. One goroutine uses it.
 type Rig struct {
-	Redis *Process
-	Nodes []*Node
+	Redis   *Process
+	Nodes   []*Node
+	adapter string
 }
 
 // RigConfig says what a rig is made of.
@@ -66,7 +67,7 @@ func NewRig(ctx context.Context, c RigConfig) (_ *Rig, err error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Rig{}
+	r := &Rig{adapter: c.Adapter}
 	defer func() {
 		if err != nil {
 			r.Close()
@@ -74,8 +75,11 @@ func NewRig(ctx context.Context, c RigConfig) (_ *Rig, err error) {
 	}()
 	_, port, _ := net.SplitHostPort(addr)
 	r.Redis = &Process{path: redis, addr: addr, out: &tail{}, args: []string{
-		"--bind", "127.0.0.1", "--port", port, "--dir", c.Dir, "--save", "", "--appendonly", "no",
+		"--bind", "127.0.0.1", "--port", port, "--dir", c.Dir, "--save", "",
 	}}
+	if c.Adapter == "streams" { // which loses nothing as long as Redis keeps its data
+		r.Redis.args = append(r.Redis.args, "--appendonly", "yes", "--appendfsync", "always")
+	}
 	if err := r.Redis.Start(ctx); err != nil {
 		return nil, err
 	}

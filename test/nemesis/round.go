@@ -24,12 +24,39 @@ type Round struct {
 	Ledger *Ledger
 	random *rand.Rand
 	log    func(format string, args ...any)
+	cut    map[*Node]interval // when a node's way to Redis was disturbed last
+}
+
+type interval struct{ from, to time.Time }
+
+// catchUp is how long after that a node may still hold what it could not
+// publish.
+const catchUp = 4 * time.Second
+
+// disturbed notes that the nodes could not reach Redis since begin.
+func (r *Round) disturbed(begin time.Time, nodes ...*Node) {
+	for _, n := range nodes {
+		from := begin
+		if before, ok := r.cut[n]; ok && begin.Sub(before.to) < catchUp {
+			from = before.from
+		}
+		r.cut[n] = interval{from, time.Now()}
+	}
+}
+
+// holding returns since when a node may hold what it has not published.
+func (r *Round) holding(n *Node) time.Time {
+	now := time.Now()
+	if before, ok := r.cut[n]; ok && now.Sub(before.to) < catchUp {
+		return before.from
+	}
+	return now
 }
 
 // NewRound returns a round whose choices follow from the seed. log is told what
 // happens.
 func NewRound(r *Rig, l *Ledger, seed uint64, log func(format string, args ...any)) *Round {
-	return &Round{Rig: r, Ledger: l, random: rand.New(rand.NewPCG(seed, 0xd0)), log: log}
+	return &Round{cut: make(map[*Node]interval), Rig: r, Ledger: l, random: rand.New(rand.NewPCG(seed, 0xd0)), log: log}
 }
 
 // slack is how long before and after a fault messages count as sent during it:
@@ -100,10 +127,11 @@ func AllFaults() []Fault {
 	}
 }
 
-// killNode loses what the node had acknowledged and not published.
+// killNode loses what the node had acknowledged and not published: nobody keeps
+// that elsewhere.
 func killNode(ctx context.Context, r *Round) error {
 	n := r.node()
-	begin := time.Now()
+	begin := r.holding(n)
 	n.Kill()
 	if err := r.sleep(ctx, r.between(0, time.Second)); err != nil {
 		return err
@@ -125,6 +153,8 @@ func stopNode(ctx context.Context, r *Round) error {
 }
 
 func killRedis(ctx context.Context, r *Round) error {
+	begin := time.Now()
+	defer func() { r.disturbed(begin, r.Rig.Nodes...) }()
 	r.Rig.Redis.Kill()
 	if err := r.sleep(ctx, r.between(0, 2*time.Second)); err != nil {
 		return err
@@ -133,6 +163,8 @@ func killRedis(ctx context.Context, r *Round) error {
 }
 
 func stopRedis(ctx context.Context, r *Round) error {
+	begin := time.Now()
+	defer func() { r.disturbed(begin, r.Rig.Nodes...) }()
 	if err := r.Rig.Redis.Stop(); err != nil {
 		return err
 	}
@@ -145,6 +177,8 @@ func stopRedis(ctx context.Context, r *Round) error {
 
 func resetNode(ctx context.Context, r *Round) error {
 	n := r.node()
+	begin := time.Now()
+	defer func() { r.disturbed(begin, n) }()
 	n.Proxy.Refuse(true)
 	n.Proxy.Reset()
 	err := r.sleep(ctx, r.between(0, 2*time.Second))
@@ -155,6 +189,8 @@ func resetNode(ctx context.Context, r *Round) error {
 func holdNode(d Direction) func(context.Context, *Round) error {
 	return func(ctx context.Context, r *Round) error {
 		n := r.node()
+		begin := time.Now()
+		defer func() { r.disturbed(begin, n) }()
 		n.Proxy.Set(d, Faults{Hold: true})
 		err := r.sleep(ctx, r.between(100*time.Millisecond, 2*time.Second))
 		n.Proxy.Heal()
@@ -165,6 +201,8 @@ func holdNode(d Direction) func(context.Context, *Round) error {
 func slowNode(ctx context.Context, r *Round) error {
 	n := r.node()
 	f := Faults{Delay: 20 * time.Millisecond, Jitter: 20 * time.Millisecond, Slice: 1 + r.random.IntN(2000)}
+	begin := time.Now()
+	defer func() { r.disturbed(begin, n) }()
 	n.Proxy.Set(Up, f)
 	n.Proxy.Set(Down, f)
 	err := r.sleep(ctx, r.between(100*time.Millisecond, time.Second))
@@ -173,6 +211,8 @@ func slowNode(ctx context.Context, r *Round) error {
 }
 
 func killSubscriptions(ctx context.Context, r *Round) error {
+	begin := time.Now()
+	defer func() { r.disturbed(begin, r.Rig.Nodes...) }()
 	_, err := r.Rig.command(ctx, "CLIENT", "KILL", "TYPE", "pubsub")
 	return err
 }

@@ -11,12 +11,16 @@ import (
 	"time"
 )
 
-// The workload: everybody is in one room. Producers emit to it as fast as their
-// interval says, each over the node of its own; consumers write down what they
-// receive. Who loses its connection comes back under another name: for the
-// ledger it has left.
+// The workload: producers emit to everybody, and to a room in which everybody
+// is, in turns and as fast as their interval says, each over the node of its
+// own; consumers write down what they receive. Who loses its connection comes
+// back under another name: for the ledger it has left.
 
 const room = "all"
+
+// everybody keeps producers from emitting to the room: where nodes subscribe to
+// rooms one by one, what is said to a room has no number and is not repaired.
+func (w *Workload) everybody() bool { return w.rig.adapter == "sharded" }
 
 // Workload is the clients of a rig. One goroutine uses it.
 type Workload struct {
@@ -150,7 +154,13 @@ func (w *Workload) talk(c *client, name string) {
 		}
 		id := MessageID{Producer: name, Seq: seq}
 		w.ledger.Sending(id)
-		if c.emit(nil, "room", room, id) != nil || c.emit(func() { w.ledger.Sent(id, Accepted) }, "echo") != nil {
+		var err error
+		if seq%2 == 0 || w.everybody() {
+			err = c.emit(nil, "bcast", id)
+		} else {
+			err = c.emit(nil, "room", room, id)
+		}
+		if err != nil || c.emit(func() { w.ledger.Sent(id, Accepted) }, "echo") != nil {
 			return
 		}
 	}
