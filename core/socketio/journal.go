@@ -1,7 +1,8 @@
 package socketio
 
 import (
-	"math/rand/v2"
+	"crypto/rand"
+	"encoding/binary"
 	"time"
 
 	"github.com/dunlin-io/dunlin/core/cluster"
@@ -29,7 +30,9 @@ type entry struct {
 }
 
 func newJournal(limits Recovery) journal {
-	return journal{limits: limits, epoch: rand.Uint64N(1 << 48), first: 1}
+	var epoch [8]byte
+	rand.Read(epoch[2:])
+	return journal{limits: limits, epoch: binary.BigEndian.Uint64(epoch[:]), first: 1}
 }
 
 // record gives an event its number and returns it as the clients get it.

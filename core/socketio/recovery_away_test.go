@@ -31,6 +31,8 @@ func expectEvent(t *testing.T, c *siotest.Client, name string, recorded bool) {
 
 // While the log does not answer, clients get what their own node emits, and
 // nothing twice afterwards; who comes back from before is not recovered.
+//
+// Proves J-79.
 func TestRecoveryGoesOnWithoutTheLog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, hub, state := recoveringCluster(t, 2, socketio.Config{Logger: quiet()})

@@ -43,7 +43,7 @@ func recoveringCluster(t *testing.T, n int, cfg socketio.Config) (c *siotest.Clu
 
 var recovered = socketio.RecoveryState{Recovered: true, Reason: socketio.RecoveryDone}
 
-// Proves T-68, J-68.
+// Proves T-68, J-68, J-80.
 func TestRecoveryWorksOnEveryNode(t *testing.T) {
 	for name, die := range map[string]func(c *siotest.Cluster, hub *memory.Hub, a *siotest.Client){
 		"after a broken connection": func(_ *siotest.Cluster, _ *memory.Hub, a *siotest.Client) { a.Cut() },
@@ -270,6 +270,8 @@ func TestRecoverySecretCountsOnceInTheCluster(t *testing.T) {
 
 // A connection whose client has come back elsewhere ends, once, and is counted
 // nowhere twice.
+//
+// Proves J-82.
 func TestRecoveryEndsTheSocketOnTheOtherNode(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, _, state := recoveringCluster(t, 2, socketio.Config{})

@@ -116,7 +116,8 @@ func (n *Namespace) apply(m *cluster.Message) {
 	case cluster.Disconnect:
 		d.Disconnect(&b.Target, b.Close)
 	case cluster.FetchSockets, cluster.Rooms, cluster.Emit, cluster.Leaving, cluster.AckCount, cluster.AckReply,
-		cluster.SocketsReply, cluster.RoomsReply, cluster.EmitReply, cluster.Applied:
+		cluster.SocketsReply, cluster.RoomsReply, cluster.EmitReply, cluster.Applied,
+		cluster.Where, cluster.Said, cluster.Again, cluster.Repeated:
 	}
 }
 

@@ -62,6 +62,8 @@ func (l *ledger) take(t *testing.T, ev *siotest.Event, tr *tracker) {
 
 // A client that hops from node to node, whose connection breaks at any moment,
 // noticed or not, gets what each node says once and in order.
+//
+// Proves T-68.
 func TestRecoveryLosesAndRepeatsNothingInACluster(t *testing.T) {
 	for _, jitter := range []time.Duration{0, 100 * time.Millisecond} {
 		t.Run(fmt.Sprint(jitter), func(t *testing.T) {
@@ -83,7 +85,7 @@ func TestRecoveryLosesAndRepeatsNothingInACluster(t *testing.T) {
 				a := c.Dial(0, named("0"))
 				socketOf(t, c.Server(0), a).Join("room")
 				pass(time.Second)
-				s := &sayings{c: c, id: a.ID(), count: 3000, pause: 200 * time.Millisecond}
+				s := &sayings{c: c, id: a.ID(), count: 2000, pause: 200 * time.Millisecond}
 				var talking sync.WaitGroup
 				for node := range 3 {
 					random := rand.New(rand.NewPCG(seed, uint64(node)+2))

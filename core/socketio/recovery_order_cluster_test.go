@@ -34,6 +34,8 @@ func names(c *siotest.Client, n int) (got []string) {
 
 // Whatever a node sends stays behind what it emitted before, also when that
 // takes its way through the log.
+//
+// Proves J-79.
 func TestRecoveryKeepsTheOrderOfTheSenderBehindTheLog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, _ := slowLog(t, 1)

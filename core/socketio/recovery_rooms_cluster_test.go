@@ -16,6 +16,8 @@ import (
 // What was said in a room before the socket left it is for its client, also
 // when that comes back later; what was said afterwards, or before it joined, is
 // not.
+//
+// Proves J-81.
 func TestRecoveryKnowsTheRoomsThatTheSocketHasLeft(t *testing.T) {
 	for _, nodes := range []int{1, 2} {
 		t.Run(fmt.Sprint(nodes, " nodes"), func(t *testing.T) {
@@ -99,6 +101,8 @@ func TestRecoveryGivesUpOnTooManyRoomsLeft(t *testing.T) {
 
 // What other nodes do to a socket while its client is away is done when it
 // comes back.
+//
+// Proves J-81.
 func TestRecoveryCatchesUpWithJoinsAndLeaves(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, hub, state := recoveringCluster(t, 3, socketio.Config{})

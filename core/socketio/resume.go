@@ -252,7 +252,8 @@ func (p *replay) add(m *cluster.Message, after position) {
 			p.reason = RecoveryUnknown
 		}
 	case cluster.FetchSockets, cluster.Rooms, cluster.Emit, cluster.Leaving, cluster.AckCount, cluster.AckReply,
-		cluster.SocketsReply, cluster.RoomsReply, cluster.EmitReply, cluster.Applied:
+		cluster.SocketsReply, cluster.RoomsReply, cluster.EmitReply, cluster.Applied,
+		cluster.Where, cluster.Said, cluster.Again, cluster.Repeated:
 	}
 }
 
