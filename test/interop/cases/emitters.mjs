@@ -131,18 +131,18 @@ class DunlinEmitter {
     return new DunlinEmitter(this.url, this.mode, [...this.flags, ...flags]);
   }
 
-  of = (nsp) => this.#with("--namespace", nsp);
-  to = (room) => this.#with("--room", room);
+  of = (nsp) => this.#with(`--namespace=${nsp}`);
+  to = (room) => this.#with(`--room=${room}`);
   in = this.to;
-  except = (room) => this.#with("--except", room);
+  except = (room) => this.#with(`--except=${room}`);
   get volatile() {
     return this.#with("--volatile");
   }
 
   emit = (event, ...args) => this.#run("--", event, ...args.map((arg) => JSON.stringify(arg)));
   serverSideEmit = (...args) => this.#with("--servers").emit(...args);
-  socketsJoin = (rooms) => this.#run(...[rooms].flat().flatMap((room) => ["--join", room]));
-  socketsLeave = (rooms) => this.#run(...[rooms].flat().flatMap((room) => ["--leave", room]));
+  socketsJoin = (rooms) => this.#run(...[rooms].flat().map((room) => `--join=${room}`));
+  socketsLeave = (rooms) => this.#run(...[rooms].flat().map((room) => `--leave=${room}`));
   disconnectSockets = () => this.#run("--disconnect");
 
   async #run(...args) {

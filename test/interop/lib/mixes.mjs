@@ -24,7 +24,7 @@ export const mixes = {
 export const everything = process.env.MATRIX === "full";
 
 /** The modes that the subject serves. */
-export const modes = subject === "node" ? ["classic", "sharded", "streams"] : (process.env.MODES ?? "classic,sharded").split(",");
+export const modes = subject === "node" ? ["classic", "sharded", "streams"] : (process.env.MODES ?? "classic,sharded,streams").split(",");
 
 const all = [broadcasts, requests, values, names];
 
