@@ -1,6 +1,8 @@
 package main_test
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -22,9 +24,13 @@ func emits(t *testing.T, args ...string) (status int, stderr string) {
 // Proves T-108.
 func TestEveryAdapterJoinsNodesAndTakesEmit(t *testing.T) {
 	redis := startRedis(t)
-	for _, mode := range []string{"classic", "sharded", "streams"} {
+	secret := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(secret, []byte("a secret of this test\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, mode := range []string{"classic", "sharded", "streams", "classic --bus-secret-file=" + secret} {
 		t.Run(mode, func(t *testing.T) {
-			bus := []string{"--redis=" + redis, "--adapter=" + mode}
+			bus := append([]string{"--redis=" + redis}, strings.Fields("--adapter="+mode)...)
 			var clients [2]*client
 			for i := range clients {
 				node := start(t, append([]string{"serve", "--addr=127.0.0.1:0", "--playground"}, bus...)...)

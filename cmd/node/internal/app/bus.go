@@ -39,7 +39,7 @@ func newBus(cfg *config.Bus, logger *slog.Logger) (*bus, error) {
 	options.ContextTimeoutEnabled = true
 	options.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 	client := redis.NewClient(options)
-	adapter, err := redisadapter.New(client, redisadapter.Options{Mode: cfg.Adapter, Logger: logger})
+	adapter, err := redisadapter.New(client, redisadapter.Options{Mode: cfg.Adapter, Secrets: cfg.BusSecrets, Logger: logger})
 	if err != nil {
 		return nil, fmt.Errorf("--adapter: %w", errors.Join(err, client.Close()))
 	}

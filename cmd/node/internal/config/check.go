@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -28,6 +29,9 @@ func (s *Serve) check() error {
 	var p problems
 	s.Node.check(&p)
 	p.address("--addr", s.Addr)
+	if len(s.BusSecretFile) > 0 && s.Redis == "" {
+		p.add("--bus-secret-file: there is no bus to sign for: give --redis, too")
+	}
 	if s.AdminAddr != "" {
 		p.address("--admin-addr", s.AdminAddr)
 		if s.AdminAddr == s.Addr && !strings.HasSuffix(s.Addr, ":0") {
@@ -71,7 +75,17 @@ func (d *Dev) check() error {
 	return p.err()
 }
 
+// maxSecret keeps a wrong file from being taken for a secret.
+const maxSecret = 4096
+
 func (b *Bus) check(p *problems) {
+	for _, path := range b.BusSecretFile {
+		secret, err := readSecret(path)
+		if err != nil {
+			p.add("--bus-secret-file: %w", err)
+		}
+		b.BusSecrets = append(b.BusSecrets, secret)
+	}
 	if b.Redis == "" {
 		return
 	}
@@ -79,6 +93,29 @@ func (b *Bus) check(p *problems) {
 		p.add("--redis: %w", err)
 	}
 }
+
+// readSecret returns what is in a file, without white space around it. It is in no
+// error.
+func readSecret(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() || info.Size() > maxSecret {
+		return nil, fmt.Errorf("%s is no file of at most %d bytes: write a secret into one, as openssl rand -hex 32 prints it", path, maxSecret)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	secret := bytes.TrimSpace(text)
+	if len(secret) < minSecret {
+		return nil, fmt.Errorf("%s has a secret of %d characters: use at least %d random ones, as openssl rand -hex 32 prints them", path, len(secret), minSecret)
+	}
+	return secret, nil
+}
+
+const minSecret = 16
 
 func (n *Node) check(p *problems) {
 	n.Bus.check(p)

@@ -25,6 +25,11 @@ type Bus struct {
 
 	Redis   string            `help:"Redis that joins the nodes: redis://, rediss:// (TLS) or unix://. Without it a node is alone." placeholder:"URL"`
 	Adapter redisadapter.Mode `help:"How nodes talk through Redis, the same on all of them: classic, sharded (needs Redis 7), streams." default:"classic"`
+
+	BusSecretFile []string `help:"Files with a secret each, of at least 16 random characters. The first signs what goes through Redis, and what none has signed is dropped, that of Node.js nodes too." placeholder:"FILE"`
+
+	// BusSecrets are what is in the files.
+	BusSecrets [][]byte `kong:"-"`
 }
 
 // Node is what serve and dev have in common. All durations are checked to be
@@ -44,7 +49,7 @@ type Node struct {
 	ConnectTimeout time.Duration `help:"Time in which a client must join a namespace." default:"45s"`
 	RequestTimeout time.Duration `help:"Time in which other nodes must answer." default:"5s"`
 
-	Recovery time.Duration `help:"How long a client may be away and still get back its session and the events that it missed, on the same node. 0s: it does not." default:"0s"`
+	Recovery time.Duration `help:"How long a client may be away and still get back its session and the events that it missed: with --adapter streams on any node, otherwise on the same one. 0s: it does not." default:"0s"`
 
 	MaxPayload int `help:"Bytes of the largest message that a client may send." default:"1000000"`
 	MaxPending int `help:"Bytes that may wait for a client that reads slowly, before it is disconnected." default:"4194304"`

@@ -154,6 +154,10 @@ func TestBadInputIsExplained(t *testing.T) {
 		{"serve --tls-cert=x", []string{"--tls-cert", "--tls-key"}},
 		{"serve --tls-key=x", []string{"--tls-key", "--tls-cert"}},
 		{"serve --tls-cert=x --tls-key=y", []string{"--tls-cert", "PEM"}},
+		{"serve --redis=redis://h:1 --bus-secret-file=/nowhere", []string{"--bus-secret-file", "/nowhere", "no such file"}},
+		{"serve --redis=redis://h:1 --bus-secret-file=" + t.TempDir(), []string{"--bus-secret-file", "is no file"}},
+		{"serve --redis=redis://h:1 --bus-secret-file=" + writeFile(t, "short", " tooshort \n"), []string{"--bus-secret-file", "8 characters", "openssl rand"}},
+		{"serve --bus-secret-file=" + writeFile(t, "good", strings.Repeat("x", 16)), []string{"--bus-secret-file", "--redis"}},
 		{"dev --nodes=0", []string{"--nodes", "1 to 32"}},
 		{"dev --nodes=many", []string{"--nodes", "digits"}},
 		{"dev --addr=x", []string{"--addr", "host:port"}},
@@ -186,6 +190,30 @@ func TestBadEnvironmentIsExplained(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want one that contains %q", err, want)
 		}
+	}
+}
+
+func TestBusSecretsAreReadAndNotShown(t *testing.T) {
+	const first, second = "a secret of the cluster", "another secret of it"
+	a, b := writeFile(t, "a", first+"\n"), writeFile(t, "b", "\t"+second)
+	s := serve(t, "--redis=redis://h:1", "--bus-secret-file="+a+","+b)
+	if got := s.BusSecrets; len(got) != 2 || string(got[0]) != first || string(got[1]) != second {
+		t.Errorf("BusSecrets = %q", got)
+	}
+	args, err := s.Args()
+	if line := strings.Join(args, " "); err != nil || strings.Contains(line, first) || !strings.Contains(line, "--bus-secret-file="+a+","+b) {
+		t.Errorf("Args() = %s, %v", line, err)
+	}
+	_, err = parse(t, "serve", "--bus-secret-file="+a, "--bus-secret-file="+writeFile(t, "short", "hunter2"))
+	if err == nil || strings.Contains(err.Error(), first) || strings.Contains(err.Error(), "hunter2") {
+		t.Errorf("error %v, want one without secrets", err)
+	}
+	if _, err := parse(t, "dev", "--bus-secret-file="+a); err != nil {
+		t.Errorf("dev with its embedded Redis: %v", err)
+	}
+	t.Setenv("DUNLIN_BUS_SECRET_FILE", a)
+	if e := emit(t, "x"); len(e.BusSecrets) != 1 || string(e.BusSecrets[0]) != first {
+		t.Errorf("BusSecrets of emit = %q", e.BusSecrets)
 	}
 }
 
