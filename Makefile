@@ -80,10 +80,13 @@ bench: bin/benchstat ## Go benchmarks of the core, summarized
 nemesis: ## random faults on real processes: SEED=1 ROUNDS=20 ADAPTER=classic
 	SEED=$(SEED) ROUNDS=$(ROUNDS) ADAPTER=$(ADAPTER) go test -count=1 -timeout=90m -run=TestNemesis -v ./test/nemesis
 
+faults: ## a few rounds of nemesis in each mode, always the same ones
+	for adapter in classic sharded streams; do $(MAKE) nemesis ADAPTER=$$adapter SEED=3 ROUNDS=3; done
+
 night: ## what is too slow for every change: long fuzzing, repeated race runs
 	$(MAKE) fuzz FUZZTIME=10m
 	$(MAKE) race COUNT=5
-	$(MAKE) nemesis SEED=$$RANDOM ROUNDS=200
+	for adapter in classic sharded streams; do $(MAKE) nemesis ADAPTER=$$adapter SEED=$$RANDOM ROUNDS=70; done
 	DIFFERENTIAL_INPUTS=1000000 DIFFERENTIAL_SEED=$$RANDOM go test -count=1 -timeout=60m -v ./test/differential
 
 ci: ## everything CI does, on a machine that may be changed (installs packages)
