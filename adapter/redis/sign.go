@@ -25,7 +25,8 @@ import (
 // The tag is the beginning of HMAC-SHA256 over the sender, number and time, and
 // the channel and payload, each behind its length in eight bytes. In an entry of
 // a stream the seal is one more field, sig, in base64, and the tag is over the
-// stream and the other fields that mean something.
+// stream and the other fields that mean something. JavaScript members do not look
+// at the field, so they act upon signed entries; Go nodes do not hear them.
 const (
 	sealedHead = "\x94\xa5hmac1\xc0\xc4\x28"
 	sealedBin  = 0xc6 // followed by the payload's length in four bytes
