@@ -86,6 +86,7 @@ faults: ## a few rounds of nemesis in each mode, always the same ones
 night: ## what is too slow for every change: long fuzzing, repeated race runs
 	$(MAKE) fuzz FUZZTIME=10m
 	$(MAKE) race COUNT=5
+	MATRIX=full $(MAKE) interop
 	for adapter in classic sharded streams; do $(MAKE) nemesis ADAPTER=$$adapter SEED=$$RANDOM ROUNDS=70; done
 	DIFFERENTIAL_INPUTS=1000000 DIFFERENTIAL_SEED=$$RANDOM go test -count=1 -timeout=60m -v ./test/differential
 

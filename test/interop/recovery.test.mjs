@@ -185,6 +185,7 @@ function define({ cluster, redis, from, to }) {
     }
   });
 
+  // proves: J-65, J-82
   test("is one client's at a time", async () => {
     await cut();
     await comeBack();
@@ -221,7 +222,7 @@ function define({ cluster, redis, from, to }) {
     assert.equal(again.socket.recovered, false);
   });
 
-  // proves: T-68
+  // proves: T-68, J-80
   test("survives the end of its node", { skip: kinds[from] === "node" && "Dunlin only: the reference saves at the end" }, async () => {
     await traveller.request("join", "red");
     await emit("before", { rooms: ["red"] });

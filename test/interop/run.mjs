@@ -17,7 +17,7 @@ const flags = [
   "--test",
   `--test-reporter=${process.env.REPORTER ?? "spec"}`,
   // Counts for a whole file, and for each test in it.
-  "--test-timeout=170000",
+  "--test-timeout=240000",
   // Clusters on a given Redis would hear each other.
   `--test-concurrency=${process.env.REDIS_URL ? 1 : 2}`,
 ];

@@ -67,7 +67,7 @@ export function values({ cluster, origin, mode, kinds }) {
     assert.deepEqual(await asking.op("emitWithAck", { ...request, args: [text] }), [text]);
   });
 
-  // proves: T-70
+  // proves: T-70, J-83
   test("are seen as the data of a socket on another node", async () => {
     const target = crowd.at(far);
     const data = async () => (await asking.op("fetchSockets", { rooms: [target.id] })).map((socket) => socket.data);
