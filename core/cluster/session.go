@@ -71,7 +71,8 @@ type Session struct {
 	// The following travel as the session's Extension.
 
 	Namespace string
-	// Node is the one that has or had the socket.
+	// Node is the one that has the socket; empty when that has ended, or when it is
+	// not known.
 	Node NodeID
 	// Start is the position at which the socket was connected for the first
 	// time: what was recorded before is none of its business.

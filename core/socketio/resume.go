@@ -295,7 +295,7 @@ func (r *logged) release(e *earlier) {
 
 func (r *logged) giveBack(e *earlier) {
 	s := e.log.session
-	s.Node = r.ns.server.cfg.NodeID
+	s.Node = ""
 	r.keeper.giveBack(s)
 }
 
@@ -332,6 +332,7 @@ func (r *logged) describe(it *kept, gone *farewell, s *cluster.Session) {
 	through := r.here()
 	r.renew(it)
 	if gone != nil {
+		s.Node = "" // there is no socket to end any more
 		through = gone.through
 	}
 	if it.broken && it.through.before(through) {

@@ -99,6 +99,7 @@ func (s *Server) Refuse(on bool) { s.engine.Refuse(on) }
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.closing.Store(true)
 	s.engine.Refuse(true)
+	s.passed(ctx)
 	for _, c := range s.conns.all() {
 		c.end(ReasonServerShutdown, nil)
 	}
@@ -114,6 +115,23 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	err = errors.Join(err, s.closeNamespaces())
 	// Closing namespaces may have ended what still waited for other nodes.
 	return errors.Join(err, s.tasks.Wait(ctx))
+}
+
+// passed waits until what was emitted before has been handed to the connections,
+// which takes a moment where it goes through an adapter's log.
+func (s *Server) passed(ctx context.Context) {
+	for _, n := range s.all() {
+		if n.recovery == nil {
+			continue
+		}
+		passed := make(chan struct{})
+		n.inOrder(func() { close(passed) })
+		select {
+		case <-passed:
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // closeNamespaces closes all at once: each may have sessions to save.
