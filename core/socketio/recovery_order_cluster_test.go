@@ -52,7 +52,7 @@ func TestRecoveryKeepsTheOrderOfTheSenderBehindTheLog(t *testing.T) {
 			t.Errorf("an event waited %v for nothing", time.Since(begin))
 		}
 		emit(t, s.Emit("1"))
-		emit(t, s.Volatile().Emit("dropped: the connection is busy with 1 then"))
+		emit(t, s.Volatile().Emit("2")) // may be dropped: the connection is busy with 1 then
 		emit(t, srv.Emit("3"))
 		emit(t, srv.Local().Emit("4"))
 		go func() { _, _ = s.EmitWithAck(context.Background(), "5") }()
@@ -61,7 +61,15 @@ func TestRecoveryKeepsTheOrderOfTheSenderBehindTheLog(t *testing.T) {
 		go func() { _, _ = srv.To(a.ID()).EmitWithAck(context.Background(), "7") }()
 		synctest.Wait()
 		emit(t, srv.To(a.ID()).Emit("8"))
-		if got, want := names(a, 7), []string{"1", "3", "4", "5", "6", "7", "8"}; !slices.Equal(got, want) {
+		var got []string
+		for last := ""; last != "8"; {
+			last = a.Next().Name
+			got = append(got, last)
+		}
+		if i := slices.Index(got, "2"); i == 1 {
+			got = slices.Delete(got, 1, 2)
+		}
+		if want := []string{"1", "3", "4", "5", "6", "7", "8"}; !slices.Equal(got, want) {
 			t.Errorf("events = %q", got)
 		}
 		if waited := time.Since(begin); waited != 500*time.Millisecond {
