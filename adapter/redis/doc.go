@@ -33,10 +33,30 @@
 // A Redis Cluster is refused in this mode for now: each of these channels belongs
 // to another of its nodes.
 //
+// # Streams and channels of the mode with streams
+//
+//	socket.io                       stream   broadcasts, joins, leaves, disconnections
+//	socket.io#/chat#                channel  requests, broadcasts that want acknowledgements
+//	socket.io#/chat#n1#             channel  answers to n1
+//	sio:session:<pid>               key      the session of a client, for recovery
+//
+// An entry has the fields uid, nsp, type, data, and between Go nodes x. One
+// connection reads the stream for all namespaces of the node, from a position that
+// outlives it: nothing is missed as long as Redis keeps what it has, and what a
+// broken connection had carried is looked up in the stream, and neither lost nor
+// written twice. Where entries may have been missed after all (Redis came back
+// empty or with an earlier clock, or trimmed what was not read yet), the node goes
+// on with what there is, counts it in [Stats].Gaps, and its log begins anew. A link
+// of this mode is a [cluster.SessionStore], so clients recover on every node.
+//
+// With [StreamOptions].Count namespaces are spread over several streams. Where a
+// stream has no entry that a position could name, a node writes a mark: an entry
+// with a field dunlin and without nsp, which all others skip.
+//
 // # Counting
 //
-// The number of subscribers of the request channel, or in the sharded mode of
-// the namespace's, is the number of nodes, for Node.js members too: an [Adapter]
+// The number of subscribers of the request channel, or in the other modes of the
+// namespace's, is the number of nodes, for Node.js members too: an [Adapter]
 // holds exactly one subscription to it, and so must every other member. Do not
 // subscribe to it for debugging; MONITOR and PSUBSCRIBE are not counted.
 //
@@ -83,7 +103,8 @@
 //	{type, data, uid, nsp}, and x between Go nodes
 //
 // as JSON or MessagePack. In the sharded mode they are JSON unless there are
-// binary values in them.
+// binary values in them; with streams they are MessagePack, and in an entry data is
+// JSON, or base64 of MessagePack where there are binary values.
 //
 // # What is promised
 //

@@ -248,7 +248,9 @@ func TestFamilyHasNoFormForWhatJavaScriptCannotHear(t *testing.T) {
 	}
 	f.extension = false
 	for _, body := range []cluster.Body{
-		cluster.Leaving{}, cluster.Rooms{RequestID: "r"}, cluster.RoomsReply{RequestID: "r"},
+		cluster.Leaving{},
+		cluster.Rooms{RequestID: "r"},
+		cluster.RoomsReply{RequestID: "r"},
 		cluster.Applied{RequestID: "r"},
 	} {
 		if text, err := f.appendSharded(nil, &cluster.Message{Body: body}); !errors.Is(err, errNoFamilyForm) {

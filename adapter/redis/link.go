@@ -138,6 +138,9 @@ func (l *link) put(o outgoing) error {
 		return fmt.Errorf("%w: %d bytes, the limit is %d", cluster.ErrTooLarge, n, l.adapter.opts.MaxMessage)
 	}
 	o.losses = &l.losses
+	if o.entry != nil && l.recording != nil {
+		o.entry.log = l.recording.log
+	}
 	return l.adapter.pub.put(o)
 }
 

@@ -339,6 +339,7 @@ func (p *publisher) publish(ctx context.Context, batch []outgoing, check bool) (
 	pipe := client.Pipeline()
 	p.cmds = p.cmds[:0]
 	for i := range batch {
+		p.doubts.begin(&batch[i])
 		p.cmds = append(p.cmds, batch[i].append(ctx, pipe, p.signer))
 	}
 	_, err = pipe.Exec(ctx)

@@ -117,6 +117,7 @@ type streamEntry struct {
 	entry  entry
 	copies string // a second stream, or empty
 	maxLen int64
+	log    *streamReader // of the stream; nil for who only publishes
 }
 
 func (e *streamEntry) uid() string { return e.entry.uid }

@@ -18,9 +18,20 @@ import (
 type doubts map[string]*doubt // by stream
 
 type doubt struct {
-	known string // id of our last entry that Redis has confirmed
+	known string // id of our last entry that Redis has confirmed, or of one before our first
 	vague bool   // what came after it is not known, and cannot be found out
 	open  int    // entries in doubt
+}
+
+// begin takes a message that is sent now. What was read of the stream before the
+// first one is before all of ours.
+func (d doubts) begin(o *outgoing) {
+	if o.command != addEntry || o.entry.log == nil || d[o.channel] != nil {
+		return
+	}
+	if at, _ := o.entry.log.where(); at != "" {
+		d[o.channel] = &doubt{known: string(at)}
+	}
 }
 
 // written notes that Redis has confirmed an entry.
@@ -40,7 +51,11 @@ func (d doubts) add(o *outgoing, err error) bool {
 		return false
 	}
 	s := d[o.channel]
-	if s == nil || s.vague {
+	if s == nil {
+		s = &doubt{vague: true}
+		d[o.channel] = s
+	}
+	if s.vague {
 		return false
 	}
 	if !severed(err) || o.entry.uid() == emitterUID {

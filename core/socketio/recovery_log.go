@@ -245,7 +245,7 @@ func (r *logged) begun(at position, epoch uint64) {
 	r.gap.at, r.gap.restart = at, at
 	r.gap.times++
 	r.gap.restarts++
-	r.recent = recent{listeners: r.recent.listeners, lost: forever}
+	r.recent.forget(forever)
 	r.ns.rooms.restart()
 	r.keeper.all(true)
 }
@@ -321,6 +321,13 @@ func (c *recent) add(m *cluster.Message, at position, l *Recovery) {
 	c.messages = append(c.messages, m)
 	c.bytes += weight(m)
 	if len(c.messages) > l.MaxEvents || c.bytes > l.MaxBytes {
+		c.forget(at)
+	}
+}
+
+// forget drops what was kept for those who are listening, up to a position.
+func (c *recent) forget(at position) {
+	if c.listeners > 0 {
 		c.messages, c.bytes, c.lost = nil, 0, at
 	}
 }

@@ -89,22 +89,24 @@ func TestClassicConformanceOnRedisCluster(t *testing.T) {
 	addrs := startRedisCluster(t)
 	bus := 0
 	for _, routing := range []redisadapter.Routing{redisadapter.Static, redisadapter.Dynamic} {
-		t.Run(routing.String(), func(t *testing.T) { conformsOnRedisCluster(t, addrs, routing, &bus) })
+		t.Run(routing.String(), func(t *testing.T) {
+			conformsOnRedisCluster(t, addrs, redisadapter.Options{Routing: routing}, &bus)
+		})
 	}
 }
 
-func conformsOnRedisCluster(t *testing.T, addrs []string, routing redisadapter.Routing, buses *int) {
+func conformsOnRedisCluster(t *testing.T, addrs []string, o redisadapter.Options, buses *int) {
 	t.Helper()
 	clustertest.Run(t, func(t *testing.T) clustertest.Bus {
 		*buses++
-		prefix := fmt.Sprintf("bus%d", *buses)
+		o.Prefix, o.Streams.Name = fmt.Sprintf("bus%d", *buses), fmt.Sprintf("stream%d", *buses)
 		next := 0
 		return func() cluster.Adapter {
 			next++
 			a, err := redisadapter.Open(&redis.UniversalOptions{
 				// Nodes come in by different doors, as they do in production.
 				Addrs: []string{addrs[next%3], addrs[(next+1)%3]},
-			}, redisadapter.Options{Prefix: prefix, Routing: routing})
+			}, o)
 			if err != nil {
 				t.Fatalf("Open: %v", err)
 			}

@@ -22,7 +22,7 @@ type streamNode struct {
 
 func newStreamNode(t testing.TB, r *redisServer, ns, id string, o redisadapter.StreamOptions) streamNode {
 	t.Helper()
-	n := streamNode{adapter: openAdapter(t, r, redisadapter.Options{Mode: redisadapter.Streams, Streams: o})}
+	n := streamNode{adapter: openAdapter(t, r, redisadapter.Options{Mode: redisadapter.Streams, Streams: o, OnDrop: func(d redisadapter.Drop) { t.Logf("%s: %+v", id, d) }})}
 	n.node = join(n.adapter, ns, id)
 	n.SessionStore = storeOf(t, n.node)
 	return n

@@ -30,3 +30,15 @@ func TestStreamsConformance(t *testing.T) {
 		})
 	}
 }
+
+// Proves T-94.
+func TestStreamsConformanceOnRedisCluster(t *testing.T) {
+	addrs := startRedisCluster(t)
+	bus := 0
+	for name, count := range map[string]int{"One": 1, "Several": 4} {
+		t.Run(name, func(t *testing.T) {
+			o := redisadapter.Options{Mode: redisadapter.Streams, Streams: redisadapter.StreamOptions{Count: count}}
+			conformsOnRedisCluster(t, addrs, o, &bus)
+		})
+	}
+}
