@@ -317,3 +317,45 @@ func TestMessagesAreKeptForSomeTimeOnly(t *testing.T) {
 		}
 	})
 }
+
+// What claims a number that its sender has not reached may keep it waiting for a
+// moment, and never for good.
+func TestFalseNumbersDoNoLastingHarm(t *testing.T) {
+	for name, harm := range map[string]func(hub *memory.Hub, forger cluster.Link){
+		"a message": func(_ *memory.Hub, forger cluster.Link) {
+			_ = forger.Publish(cluster.Message{From: "a", Seq: 1 << 52, Namespace: "/", Body: cluster.Leave{}})
+		},
+		"a position": func(_ *memory.Hub, forger cluster.Link) {
+			said := cluster.Said{Position: cluster.Position{Origin: 1 << 51, Last: 1 << 52}}
+			_ = forger.Publish(cluster.Message{From: "a", Namespace: "/", Body: said})
+		},
+		"nobody says that it is false": func(hub *memory.Hub, forger cluster.Link) {
+			hub.SetFaults("b", "a", memory.Faults{Loss: 1})
+			_ = forger.Publish(cluster.Message{From: "a", Seq: 1 << 52, Namespace: "/", Body: cluster.Leave{}})
+			time.Sleep(time.Minute)
+			hub.Heal()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				hub := memory.New()
+				nodes := trio(t, hub)
+				a, b := nodes[0], nodes[1]
+				a.say(t, 1)
+				synctest.Wait()
+				forger := hub.Open("/", "forger", nil)
+				defer forger.Close()
+				harm(hub, forger)
+				a.say(t, 10)
+				time.Sleep(time.Second)
+				got := b.of("a")
+				if len(got) < 9 || got[len(got)-1] != 11 {
+					t.Errorf("b heard %v, want 1 to 11", got)
+				}
+				a.say(t, 10)
+				time.Sleep(time.Second)
+				b.expect(t, a, numbers(12, 21))
+			})
+		})
+	}
+}

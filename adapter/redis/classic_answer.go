@@ -35,6 +35,7 @@ type extension struct {
 	To   uint64 `json:"t"`
 	Lost uint64 `json:"l"`
 	Age  uint64 `json:"d"` // in milliseconds
+	Last uint64 `json:"e"`
 
 	args       []byte // all arguments in MessagePack: the classic format has the first only
 	start, end int    // of args in the message it was read from
@@ -55,7 +56,7 @@ func (x *extension) appendJSON(dst []byte) []byte {
 	for _, number := range [...]struct {
 		key   string
 		value uint64
-	}{{`"s":`, x.Seq}, {`"f":`, x.From}, {`"t":`, x.To}, {`"l":`, x.Lost}, {`"d":`, x.Age}} {
+	}{{`"s":`, x.Seq}, {`"f":`, x.From}, {`"t":`, x.To}, {`"l":`, x.Lost}, {`"d":`, x.Age}, {`"e":`, x.Last}} {
 		if number.value != 0 {
 			dst = append(strconv.AppendUint(append(dst, number.key...), number.value, 10), ',')
 		}
@@ -121,6 +122,8 @@ func readExtension(cur reader) *extension {
 			x.Lost = toSeq(cur.number())
 		case "d":
 			x.Age = toSeq(cur.number())
+		case "e":
+			x.Last = toSeq(cur.number())
 		case "a":
 			x.start = cur.at()
 			cur.skip()

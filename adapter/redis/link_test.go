@@ -191,7 +191,7 @@ func TestExtensionIsOffByOption(t *testing.T) {
 		{"where", say(ext, cluster.Where{Position: cluster.Position{Origin: 2, Last: 9}}), `{"uid":"node02","type":101,"x":{"s":7,"f":2,"t":9}}`},
 		{"again", say(ext, cluster.Again{Node: "n", From: 3, To: 5}), `{"uid":"node02","type":103,"x":{"n":"n","s":7,"f":3,"t":5}}`},
 		{"said", reply(ext, "xgo", cluster.Said{Position: cluster.Position{Origin: 2, Last: 9}}), "\xc1" + `{"uid":"node02","type":102,"x":{"f":2,"t":9}}`},
-		{"repeated", reply(ext, "xgo", cluster.Repeated{To: 4, Lost: 2}), "\xc1" + `{"uid":"node02","type":104,"x":{"t":4,"l":2}}`},
+		{"repeated", reply(ext, "xgo", cluster.Repeated{Position: cluster.Position{Origin: 2, Last: 9}, To: 4, Lost: 2}), "\xc1" + `{"uid":"node02","type":104,"x":{"f":2,"t":4,"l":2,"e":9}}`},
 		{"once more", reply(ext, "xgo", cluster.Emit{Payload: event(t, "e").Payload}), "\xc1" + `{"uid":"node02","type":6,"data":["e"],"x":{}}`},
 	} {
 		if test.got != test.want {

@@ -13,7 +13,7 @@ import (
 //	said      {f, t}              the numbers of the sender's first and last message
 //	again     {n, f, t}           asks n for its messages f to t
 //	again     {n, t, d}           ... up to t, of the last d milliseconds
-//	repeated  {t, l}              ends the answer: up to t nothing is kept, l are lost
+//	repeated  {f, e, t, l}        ends the answer: said is {f, e}, up to t nothing is kept, l are lost
 //
 // The messages themselves are sent once more to who asked, as they were.
 
@@ -28,7 +28,7 @@ func (x *extension) notes(b cluster.Body) {
 		x.Node, x.From, x.To = string(b.Node), b.From, b.To
 		x.Age = uint64(max(0, b.Age.Milliseconds())) //nolint:gosec // not negative
 	case cluster.Repeated:
-		x.To, x.Lost = b.To, b.Lost
+		x.From, x.Last, x.To, x.Lost = b.Origin, b.Last, b.To, b.Lost
 	case cluster.AckCount, cluster.AckReply, cluster.Applied, cluster.Broadcast, cluster.Disconnect,
 		cluster.Emit, cluster.EmitReply, cluster.FetchSockets, cluster.Join, cluster.Leave, cluster.Leaving,
 		cluster.Rooms, cluster.RoomsReply, cluster.SocketsReply:
@@ -36,7 +36,10 @@ func (x *extension) notes(b cluster.Body) {
 }
 
 func (x *extension) position() cluster.Position { return cluster.Position{Origin: x.From, Last: x.To} }
-func (x *extension) repeated() cluster.Repeated { return cluster.Repeated{To: x.To, Lost: x.Lost} }
+func (x *extension) repeated() cluster.Repeated {
+	return cluster.Repeated{Position: cluster.Position{Origin: x.From, Last: x.Last}, To: x.To, Lost: x.Lost}
+}
+
 func (x *extension) again() cluster.Again {
 	return cluster.Again{Node: cluster.NodeID(x.Node), From: x.From, To: x.To, Age: milliseconds(float64(x.Age))}
 }

@@ -142,10 +142,13 @@ type (
 	}
 	// Applied answers a Join, Leave or Disconnect that carries a RequestID.
 	Applied struct{ RequestID string }
-	// Repeated ends the answer to Again. Of what was asked for nothing is kept
-	// up to the number To, and Lost of these numbers were messages; zero when
-	// all was kept.
-	Repeated struct{ To, Lost uint64 }
+	// Repeated ends the answer to Again, and tells how far its sender is. Of what
+	// was asked for nothing is kept up to the number To, and Lost of these
+	// numbers were messages; zero when all was kept.
+	Repeated struct {
+		Position
+		To, Lost uint64
+	}
 )
 
 func (Broadcast) body()    {}

@@ -129,6 +129,7 @@ func (n *numbering) position() Position {
 func (n *numbering) repeat(q Again) (again []Message, end Repeated) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	end.Position = Position{n.origin, n.last}
 	from, to := q.From, min(q.To, n.last)
 	if from == 0 {
 		from = n.since(time.Now().Add(-q.Age))

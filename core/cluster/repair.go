@@ -35,6 +35,7 @@ type RepairStats struct {
 	Repeated uint64 // arrived again, and were dropped
 	Repaired uint64 // were missing, and came later
 	Lost     uint64 // are known to be lost
+	Refused  uint64 // had numbers that their sender has not reached
 }
 
 // repair puts the numbered messages of other nodes in order: repetitions are
@@ -72,6 +73,7 @@ type sender struct {
 	since time.Time // when the gap was found, or the link came back; zero: there is none
 	asked time.Time // when something was asked for
 	fresh bool      // it was not known before, and is asked for what it said meanwhile
+	stale int       // messages in a row whose numbers are of long ago
 	from  uint64    // the first number that was asked for
 	to    uint64    // and the last
 }
@@ -131,8 +133,10 @@ func (r *repair) begin() {
 func (r *repair) accept(s *sender, m Message) {
 	i, held := slices.BinarySearchFunc(s.held, m.Seq, func(h Message, seq uint64) int { return cmp.Compare(h.Seq, seq) })
 	if m.Seq < s.next || held {
-		r.stats.Repeated++
-		return
+		if !r.restarts(s, m.Seq) {
+			r.stats.Repeated++
+			return
+		}
 	}
 	if m.Seq <= s.said {
 		r.stats.Repaired++
@@ -145,6 +149,29 @@ func (r *repair) accept(s *sender, m Message) {
 		r.abandon(s)
 	}
 }
+
+// restarts reports whether a sender's numbers are far behind what was believed,
+// again and again, and begins anew with this one if so: what was believed was
+// wrong, and nobody has said so in time.
+func (r *repair) restarts(s *sender, seq uint64) bool {
+	if seq+keptMessages >= s.next {
+		s.stale = 0
+		return false
+	}
+	if s.stale++; s.stale < staleMost {
+		return false
+	}
+	for i := range s.held {
+		r.release(s, s.held[i])
+	}
+	s.held, s.stale, s.fresh = nil, 0, false
+	s.next, s.said = seq, seq-1
+	return true
+}
+
+// staleMost is how many messages with numbers of long ago are taken for
+// repetitions.
+const staleMost = 3
 
 // advance moves what is in order to ready, and notes whether a gap is left.
 func (r *repair) advance(s *sender) {
@@ -196,13 +223,21 @@ func (r *repair) abandon(s *sender) bool {
 	if !gap {
 		return false
 	}
-	lost := to - from + 1
-	if s.fresh {
-		lost = 0
+	switch lost := to - from + 1; {
+	case s.fresh:
+		r.giveUp(s, to, 0)
+	case lost > plausible:
+		r.giveUp(s, to, 0)
+		r.ready = append(r.ready, result{gap: Gap{Node: s.id}})
+	default:
+		r.giveUp(s, to, lost)
 	}
-	r.giveUp(s, to, lost)
 	return true
 }
+
+// plausible is how many messages may be missing; more is no number that anybody
+// has counted.
+const plausible = 1_000_000
 
 // settle dispatches what is ready and asks for what is missing. It unlocks mu.
 func (r *repair) settle(s *sender) {
@@ -226,7 +261,7 @@ func (r *repair) work() {
 		r.mu.Unlock()
 		for i := range batch {
 			switch one := &batch[i]; {
-			case one.gap.Missed > 0:
+			case one.gap.Node != "":
 				r.lost(one.gap)
 			case one.message.Body != nil:
 				r.dispatch(one.message)
@@ -291,6 +326,7 @@ func (r *repair) repeated(from NodeID, end Repeated) {
 		r.mu.Unlock()
 		return
 	}
+	r.disbelieve(s, end.Last)
 	if end.To >= s.next {
 		r.giveUp(s, end.To, min(end.Lost, end.To-s.next+1))
 	}
@@ -298,6 +334,28 @@ func (r *repair) repeated(from NodeID, end Repeated) {
 		s.asked = time.Time{}
 	}
 	r.settle(s)
+}
+
+// disbelieve drops what claims a number that its sender has not reached: a bus
+// may be disturbed, or spoken on by others. What the sender may have said since
+// it answered stays.
+func (r *repair) disbelieve(s *sender, last uint64) {
+	most := last + keptMessages
+	if s.said <= most || last < s.next {
+		return
+	}
+	s.said = last
+	for n := len(s.held); n > 0; n-- {
+		m := s.held[n-1]
+		if m.Seq <= most {
+			s.said = max(s.said, m.Seq)
+			break
+		}
+		s.bytes -= footprint(m.Body)
+		s.held = s.held[:n-1]
+		r.stats.Refused++
+	}
+	r.advance(s)
 }
 
 // left forgets a node: nobody can be asked for what it said.
