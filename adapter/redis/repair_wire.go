@@ -36,6 +36,7 @@ func (x *extension) notes(b cluster.Body) {
 }
 
 func (x *extension) position() cluster.Position { return cluster.Position{Origin: x.From, Last: x.To} }
+
 func (x *extension) repeated() cluster.Repeated {
 	return cluster.Repeated{Position: cluster.Position{Origin: x.From, Last: x.Last}, To: x.To, Lost: x.Lost}
 }

@@ -62,15 +62,11 @@ func readSettings(getenv func(string) string) (settings, error) {
 		return n
 	}
 	choice := func(name string) bool {
-		switch text := getenv(name); text {
-		case "", "0":
-			return false
-		case "1":
-			return true
-		default:
+		text := getenv(name)
+		if text != "" && text != "0" && text != "1" {
 			fail("%s is %q: it must be 1, 0 or empty", name, text)
-			return false
 		}
+		return text == "1"
 	}
 	set := settings{
 		port:         number("PORT", 3000),

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/dunlin-io/dunlin/adapter/memory"
+	"github.com/dunlin-io/dunlin/core/cluster"
 	"github.com/dunlin-io/dunlin/core/engineio"
 	"github.com/dunlin-io/dunlin/core/parser"
 	"github.com/dunlin-io/dunlin/core/socketio"
@@ -213,7 +214,7 @@ func TestClusterFaults(t *testing.T) {
 		only("interruption", 0, 2)
 		c.Resume(1)
 		late("interruption", 1)
-		c.FaultsBetween(0, 2, memory.Faults{LoseNext: 1})
+		c.FaultsBetween(0, 2, memory.Faults{LoseNext: 1, Only: isBroadcast})
 		c.Seed(1)
 		only("loss", 0, 1)
 		late("loss", 2)
@@ -239,4 +240,9 @@ func TestClusterFaults(t *testing.T) {
 		c.Heal()
 		only("healed", 0, 1, 2)
 	})
+}
+
+func isBroadcast(m cluster.Message) bool {
+	_, is := m.Body.(cluster.Broadcast)
+	return is
 }
