@@ -32,7 +32,7 @@ func (s *subscriber) keep() {
 		case <-s.kick:
 		case <-tick.C:
 			if s.deaf() {
-				s.replace()
+				s.replace(errDeaf)
 			}
 			due = true
 		case <-census.C:
@@ -61,7 +61,7 @@ func (s *subscriber) deaf() bool {
 }
 
 // replace gives the connection up for a new one.
-func (s *subscriber) replace() {
+func (s *subscriber) replace(why error) {
 	s.mu.Lock()
 	old := s.pubsub
 	s.pubsub = s.client.Subscribe(s.ctx)
@@ -71,6 +71,6 @@ func (s *subscriber) replace() {
 	}
 	s.stale = nil
 	s.mu.Unlock()
-	s.broke(errDeaf)
+	s.broke(why)
 	_ = old.Close()
 }

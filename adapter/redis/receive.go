@@ -76,6 +76,7 @@ type subscriber struct {
 	settleAt  time.Time                  // when to open the gate if no node is known to be missing
 	settleBy  time.Time                  // when to open it in any case; zero: nobody is awaited
 	nodes     int64                      // how many there were when they were counted last
+	seen      bool                       // they included this one
 }
 
 func newSubscriber(client redis.UniversalClient, sharded bool, r *reporter) *subscriber {

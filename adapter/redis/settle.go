@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/dunlin-io/dunlin/core/cluster"
@@ -86,13 +87,18 @@ func (s *subscriber) count(last time.Duration) (next time.Duration) {
 		}
 	}
 	standing := s.brokenAt.IsZero()
+	own := s.groups[channel].channels()
 	s.mu.Unlock()
 	if channel == "" || !standing {
 		return s.interval
 	}
 	ctx, cancel := context.WithTimeout(s.ctx, settleTime)
 	defer cancel()
-	counts, err := s.numSub(ctx, []string{channel})
+	counts, err := s.numSub(ctx, append(own, channel))
+	if err == nil && s.strayed(channel, own, counts) {
+		s.replace(errStrayed)
+		return firstCount
+	}
 
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -107,6 +113,42 @@ func (s *subscriber) count(last time.Duration) (next time.Duration) {
 		s.open()
 	}
 	return firstCount
+}
+
+var errStrayed = errors.New("redis: the server that publishes does not have our subscriptions: another has become the master")
+
+// strayed reports whether the subscribing connection is with another server than
+// the one that publishes, as after a failover that the former master survived: it
+// would go on and hear nothing. A server that never counts us, as a proxy may not,
+// proves nothing; nor does one a second time before it has counted us again.
+func (s *subscriber) strayed(counted string, own []string, counts map[string]int64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	g := s.groups[counted]
+	if g == nil || len(own) == 0 || !s.brokenAt.IsZero() || !g.stands() {
+		return false
+	}
+	if !slices.ContainsFunc(own, func(channel string) bool { return counts[channel] == 0 }) {
+		s.seen = true
+		return false
+	}
+	strayed := s.seen
+	s.seen = false
+	return strayed
+}
+
+// channels are those that the group cannot do without, if all of them stand. It
+// is called with the subscriber's mu; g may be nil.
+func (g *group) channels() (names []string) {
+	if g == nil || !g.stands() {
+		return nil
+	}
+	for _, sub := range g.fixed {
+		if !sub.pattern {
+			names = append(names, sub.name)
+		}
+	}
+	return names
 }
 
 // numSub returns the number of subscribers of each channel, within ctx even
