@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/redis/go-redis/v9"
-	"github.com/redis/go-redis/v9/maintnotifications"
 
 	redisadapter "github.com/dunlin-io/dunlin/adapter/redis"
 	"github.com/dunlin-io/dunlin/cmd/node/internal/config"
@@ -17,8 +16,8 @@ import (
 
 // bus is the node's connection to the others.
 type bus struct {
-	name    string // for logs
-	client  *redis.Client
+	name    string                // for logs
+	client  redis.UniversalClient // nil: the node is alone
 	adapter cluster.Adapter
 }
 
@@ -26,19 +25,14 @@ func newBus(cfg *config.Bus, logger *slog.Logger) (*bus, error) {
 	if cfg.Redis == "" {
 		return &bus{name: "none: this node is alone", adapter: cluster.Solo{}}, nil
 	}
-	options, err := cfg.RedisOptions()
+	open, err := cfg.RedisClient()
 	if err != nil {
 		return nil, fmt.Errorf("--redis: %w", err)
 	}
 	// go-redis writes to standard error by itself. What it has to say arrives
 	// as errors, too.
 	redis.SetLogger(silent{})
-	options.MaxRetries = -1 // a publish that is repeated would arrive twice
-	options.DialerRetries = 1
-	options.DisableIdentity = true
-	options.ContextTimeoutEnabled = true
-	options.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
-	client := redis.NewClient(options)
+	client := open()
 	adapter, err := redisadapter.New(client, redisadapter.Options{Mode: cfg.Adapter, Secrets: cfg.BusSecrets, Logger: logger})
 	if err != nil {
 		return nil, fmt.Errorf("--adapter: %w", errors.Join(err, client.Close()))
@@ -69,6 +63,10 @@ func mend(err error) string {
 		return "let this user of Redis use PING, PUBLISH, PUBSUB, SUBSCRIBE, PSUBSCRIBE (or what else --adapter needs) and the channels of the adapter"
 	case strings.Contains(text, "LOADING"):
 		return "wait until Redis has loaded its data"
+	case strings.Contains(text, "all sentinels"):
+		return "start the Sentinels, or correct their addresses and the name of the master in --redis"
+	case strings.Contains(text, "cluster support disabled"):
+		return "this Redis is no Redis Cluster: name it alone, as redis://host:port"
 	case strings.Contains(text, "no such host"):
 		return "correct the host in --redis"
 	case strings.Contains(text, "certificate"), strings.Contains(text, "tls:"):

@@ -89,8 +89,11 @@ func (b *Bus) check(p *problems) {
 	if b.Redis == "" {
 		return
 	}
-	if _, err := b.RedisOptions(); err != nil {
+	if _, err := b.RedisClient(); err != nil {
 		p.add("--redis: %w", err)
+	}
+	if b.Adapter == redisadapter.Sharded && b.IsRedisCluster() {
+		p.add("--adapter: shard channels do not spread over a Redis Cluster yet: use classic or streams, or a single Redis")
 	}
 }
 

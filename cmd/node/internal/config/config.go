@@ -23,7 +23,7 @@ func (*Version) command()  {}
 type Bus struct {
 	Config File `help:"Read options from this YAML or JSON file. Its keys are the names of the flags." placeholder:"FILE"`
 
-	Redis   string            `help:"Redis that joins the nodes: redis://, rediss:// (TLS) or unix://. Without it a node is alone." placeholder:"URL"`
+	Redis   string            `help:"Redis that joins the nodes: redis://, rediss:// (TLS), unix://, redis+sentinel:// or redis+cluster://. Without it a node is alone." placeholder:"URL"`
 	Adapter redisadapter.Mode `help:"How nodes talk through Redis, the same on all of them: classic, sharded (needs Redis 7), streams." default:"classic"`
 
 	BusSecretFile []string `help:"Files with a secret each, of at least 16 random characters. The first signs what goes through Redis, and what none has signed is dropped, that of Node.js nodes too." placeholder:"FILE"`
