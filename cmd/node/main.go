@@ -1,6 +1,6 @@
 // Dunlin is a Socket.IO server that scales over many nodes. `dunlin dev` runs a
-// whole cluster on one machine, `dunlin serve` one production node. See
-// docs/node.md.
+// whole cluster on one machine, `dunlin serve` one production node, `dunlin
+// bench` measures one. See docs/node.md.
 package main
 
 import (
@@ -13,6 +13,7 @@ import (
 	"syscall"
 
 	"github.com/dunlin-io/dunlin/cmd/node/internal/app"
+	"github.com/dunlin-io/dunlin/cmd/node/internal/bench"
 	"github.com/dunlin-io/dunlin/cmd/node/internal/config"
 	"github.com/dunlin-io/dunlin/cmd/node/internal/dev"
 )
@@ -58,6 +59,8 @@ func run(ctx context.Context, command config.Command) error {
 	case *config.Emit:
 		warnUnknown(slog.New(slog.NewTextHandler(os.Stderr, nil)))
 		return app.Emit(ctx, c, os.Stderr)
+	case *config.Bench:
+		return bench.Run(ctx, c, os.Stdout)
 	case *config.DevRedis:
 		if c.UntilStdinCloses {
 			ctx = untilClosed(ctx, os.Stdin)

@@ -14,6 +14,7 @@ func TestWrongOptionsExitWithStatus2(t *testing.T) {
 		"serve --addr=127.0.0.1:999999":   "--addr",
 		"serve --port=3000":               "--addr",
 		"emit x":                          "--redis",
+		"bench fast":                      "echo",
 		"emit --redis=redis://h:1 x text": "--string",
 	} {
 		p := start(t, strings.Fields(args)...)

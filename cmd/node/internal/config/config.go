@@ -9,13 +9,14 @@ import (
 	redisadapter "github.com/dunlin-io/dunlin/adapter/redis"
 )
 
-// Command is what the program was asked to do: *Serve, *Dev, *Emit, *DevRedis
-// or *Version.
+// Command is what the program was asked to do: *Serve, *Dev, *Emit, *Bench,
+// *DevRedis or *Version.
 type Command interface{ command() }
 
 func (*Serve) command()    {}
 func (*Dev) command()      {}
 func (*Emit) command()     {}
+func (*Bench) command()    {}
 func (*DevRedis) command() {}
 func (*Version) command()  {}
 
@@ -112,6 +113,25 @@ type Emit struct {
 
 	Event     string   `arg:"" optional:"" help:"Name of the event."`
 	Arguments []string `arg:"" optional:"" name:"json" help:"Arguments of the event, each in JSON."`
+}
+
+// Bench measures a server from outside, and checks what it delivers.
+type Bench struct {
+	Clients   int           `help:"How many clients, up to 10000. They take turns over the addresses." default:"100" env:"-"`
+	Rooms     int           `help:"How many rooms, for the scenario rooms." default:"10" env:"-"`
+	InFlight  int           `help:"Messages of each emitting client that may be under way; the next one leaves when one has arrived everywhere. Without it and --rate: 1." placeholder:"N" env:"-"`
+	Rate      int           `help:"Messages (connect: connections) a second in all, at fixed times, whatever the server does. Their latency counts from when they were due." placeholder:"N" env:"-"`
+	Duration  time.Duration `help:"Time that is measured." default:"5s" env:"-"`
+	Warmup    time.Duration `help:"Time before it that is not measured, only checked." default:"1s" env:"-"`
+	Timeout   time.Duration `help:"Time in which a client must be connected, and after which what has not arrived is missing." default:"5s" env:"-"`
+	Size      int           `help:"Bytes of a message's payload." default:"128" env:"-"`
+	Binary    bool          `help:"Send payloads as binary attachments." env:"-"`
+	JSON      bool          `name:"json" help:"Print the report as a line of JSON." env:"-"`
+	Namespace string        `help:"Namespace, which must have the events of the playground." default:"/" env:"-"`
+	Path      string        `help:"Path of the server." default:"/socket.io/" env:"-"`
+
+	Scenario string   `arg:"" enum:"connect,idle,echo,broadcast,rooms,cluster" help:"connect, idle, echo, broadcast, rooms or cluster."`
+	URLs     []string `arg:"" optional:"" name:"url" help:"Addresses of the server, one for each node. Without any: http://127.0.0.1:3000."`
 }
 
 // DevRedis runs the embedded Redis of dev.

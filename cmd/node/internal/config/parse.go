@@ -23,6 +23,7 @@ type commands struct {
 	Serve    Serve    `cmd:"" help:"Run one node."`
 	Dev      Dev      `cmd:"" help:"Run a whole cluster on this machine: Redis, nodes, a front door and the demo page."`
 	Emit     Emit     `cmd:"" help:"Emit an event to the clients of a cluster, or move or disconnect them."`
+	Bench    Bench    `cmd:"" help:"Measure a Socket.IO server from outside, and check what it delivers."`
 	DevRedis DevRedis `cmd:"" hidden:"" help:"Run the embedded Redis of dev."`
 	Version  Version  `cmd:"" help:"Print the version."`
 
@@ -67,6 +68,8 @@ func Parse(args []string, stdout, stderr io.Writer) (Command, error) {
 		command = &c.Dev
 	case "emit":
 		command = &c.Emit
+	case "bench":
+		command = &c.Bench
 	case "dev-redis":
 		return &c.DevRedis, nil
 	default:

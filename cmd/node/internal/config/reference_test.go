@@ -25,8 +25,8 @@ func TestDocumentationListsTheOptions(t *testing.T) {
 		t.Fatal(err)
 	}
 	document := string(text)
-	if len(tables) != 3 {
-		t.Errorf("tables for %d commands, want serve, dev and emit", len(tables))
+	if len(tables) != 4 {
+		t.Errorf("tables for %d commands, want serve, dev, emit and bench", len(tables))
 	}
 	for name, table := range tables {
 		begin, end := "<!-- options of "+name+" -->\n", "<!-- end -->"
