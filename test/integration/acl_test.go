@@ -1,7 +1,6 @@
 package integration_test
 
 import (
-	"context"
 	"errors"
 	"os"
 	"regexp"
@@ -9,8 +8,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/redis/go-redis/v9"
 
 	redisadapter "github.com/dunlin-io/dunlin/adapter/redis"
 	"github.com/dunlin-io/dunlin/core/cluster"
@@ -39,87 +36,103 @@ func aclLines(t *testing.T) map[string][]string {
 	return lines
 }
 
-// TestNodesNeedWhatTheirACLLineAllowsAndNothingElse has nodes do all that a
-// cluster can do, as the user of their mode's line: nothing is refused, and no
-// command stands in the line that was not used.
-func TestNodesNeedWhatTheirACLLineAllowsAndNothingElse(t *testing.T) {
-	modes := map[string]redisadapter.Options{
-		"classic":         {},
-		"classic-dynamic": {Routing: redisadapter.Dynamic},
-		"sharded":         {Mode: redisadapter.Sharded},
-		"streams":         {Mode: redisadapter.Streams},
-	}
+var aclModes = map[string]redisadapter.Options{
+	"classic":         {},
+	"classic-dynamic": {Routing: redisadapter.Dynamic},
+	"sharded":         {Mode: redisadapter.Sharded},
+	"streams":         {Mode: redisadapter.Streams},
+}
+
+// inACLModes runs a test for each line of the page, with a Redis that has its user.
+func inACLModes(t *testing.T, test func(t *testing.T, a *restricted, lines map[string][]string)) {
+	t.Helper()
 	lines := aclLines(t)
 	for user, rules := range lines {
-		o, known := modes[user]
-		if emitter, ok := strings.CutPrefix(user, "emitter-"); ok {
-			o, known = modes[emitter]
-		}
+		o, known := aclModes[strings.TrimPrefix(user, "emitter-")]
 		if !known {
 			t.Errorf("%s has a line for %s, which is not tested", aclPage, user)
 			continue
 		}
-		t.Run(user, func(t *testing.T) {
-			a := newRestricted(t, user, rules, o)
-			if nodes, ok := strings.CutPrefix(user, "emitter-"); ok {
-				a.emit(t, lines[nodes])
-			} else {
-				a.serve(t)
-				a.expectUsed(t)
-			}
-			a.expectNothingRefused(t)
-			a.expectRefusals(t)
-		})
+		t.Run(user, func(t *testing.T) { test(t, newRestricted(t, user, rules, o), lines) })
 	}
-	for mode := range modes {
+	for mode := range aclModes {
 		if lines[mode] == nil || lines["emitter-"+mode] == nil && mode != "classic-dynamic" {
 			t.Errorf("%s has no line for the nodes, or for emitters, of mode %s", aclPage, mode)
 		}
 	}
 }
 
-// restricted is a Redis whose default user the nodes do not use.
-type restricted struct {
-	redis   *redisServer
-	admin   *redis.Client
-	options redisadapter.Options
-	user    string
-	allowed []string // commands
-}
-
-func newRestricted(t *testing.T, user string, rules []string, o redisadapter.Options) *restricted {
-	t.Helper()
-	a := &restricted{redis: startRedis(t), options: o, user: user}
-	a.admin = a.redis.Client(t)
-	a.setUser(t, user, rules)
-	for _, rule := range rules {
-		if command, ok := strings.CutPrefix(rule, "+"); ok {
-			a.allowed = append(a.allowed, command)
+// TestNodesNeedWhatTheirACLLineAllowsAndNothingElse has nodes do all that a
+// cluster can do, as the user of their mode's line: nothing is refused, and no
+// command stands in the line that was not used.
+func TestNodesNeedWhatTheirACLLineAllowsAndNothingElse(t *testing.T) {
+	inACLModes(t, func(t *testing.T, a *restricted, lines map[string][]string) {
+		if a.emits() {
+			a.emit(t, lines[strings.TrimPrefix(a.user, "emitter-")])
+		} else {
+			a.serve(t)
+			a.expectUsed(t)
 		}
-	}
-	slices.Sort(a.allowed)
-	return a
+		a.expectNothingRefused(t)
+		a.expectRefusals(t)
+	})
 }
 
-func (a *restricted) setUser(t *testing.T, user string, rules []string) {
-	t.Helper()
-	args := []any{"ACL", "SETUSER", user}
-	for _, rule := range rules {
-		args = append(args, rule)
-	}
-	if err := a.admin.Do(within(t), args...).Err(); err != nil {
-		t.Fatalf("ACL SETUSER %s: %v", user, err)
-	}
+// TestEveryChannelAndKeyOfAnACLLineIsNeeded leaves out one after the other.
+func TestEveryChannelAndKeyOfAnACLLineIsNeeded(t *testing.T) {
+	inACLModes(t, func(t *testing.T, a *restricted, _ map[string][]string) {
+		for i, rule := range a.rules {
+			if !strings.HasPrefix(rule, "&") && !strings.HasPrefix(rule, "~") {
+				continue
+			}
+			t.Run(rule, func(t *testing.T) {
+				a.setUser(t, a.user, append([]string{"reset"}, slices.Delete(slices.Clone(a.rules), i, i+1)...))
+				must(t, a.admin.ACLLogReset(within(t)).Err())
+				a.begin(t)
+				eventually(t, "a refusal", func() error {
+					if len(a.refused(t)) == 0 {
+						return errors.New("nothing was refused")
+					}
+					return nil
+				})
+			})
+		}
+	})
 }
 
-func (a *restricted) open(t *testing.T, user string) *redisadapter.Adapter {
-	t.Helper()
-	adapter, err := redisadapter.Open(&redis.UniversalOptions{Addrs: []string{a.redis.addr}, Username: user, Password: "secret"}, a.options)
-	if err != nil {
-		t.Fatalf("Open: %v", err)
+// TestACLLinesAreForTheOtherOptionsToo changes the lines as the page says.
+func TestACLLinesAreForTheOtherOptionsToo(t *testing.T) {
+	lines := aclLines(t)
+	for _, v := range []struct {
+		name, line string
+		options    redisadapter.Options
+		rewrite    []string // old, new
+	}{
+		{"single sockets", "classic-dynamic", redisadapter.Options{Routing: redisadapter.DynamicPrivate}, nil},
+		{"static", "sharded", redisadapter.Options{Mode: redisadapter.Sharded, Routing: redisadapter.Static}, nil},
+		{"single sockets, sharded", "sharded", redisadapter.Options{Mode: redisadapter.Sharded, Routing: redisadapter.DynamicPrivate}, nil},
+		{"several streams", "streams", redisadapter.Options{
+			Mode: redisadapter.Streams, Streams: redisadapter.StreamOptions{Count: 4, SignedHash: true},
+		}, []string{"~socket.io", "~socket.io-*"}},
+		{"streams and shard channels", "streams", redisadapter.Options{
+			Mode: redisadapter.Streams, Streams: redisadapter.StreamOptions{ShardedPubSub: true},
+		}, []string{
+			"+publish", "+spublish", "+subscribe", "+ssubscribe", "+unsubscribe", "+sunsubscribe",
+			"+pubsub|numsub", "+pubsub|shardnumsub",
+		}},
+	} {
+		t.Run(v.name, func(t *testing.T) {
+			rules := slices.Clone(lines[v.line])
+			for i, rule := range rules {
+				if at := slices.Index(v.rewrite, rule); at >= 0 {
+					rules[i] = v.rewrite[at+1]
+				}
+			}
+			a := newRestricted(t, v.line, rules, v.options)
+			a.serve(t)
+			a.expectNothingRefused(t)
+		})
 	}
-	t.Cleanup(func() { _ = adapter.Close() })
-	return adapter
 }
 
 // duo is two servers with a client each.
@@ -278,82 +291,4 @@ func (a *restricted) emit(t *testing.T, rules []string) {
 	}
 	must(t, e.To("b").Emit("joined"), e.Flush(patient(t)))
 	d.expect("joined")
-}
-
-// interrupt breaks the user's connections when something was sent on them that
-// Redis has not done.
-func (a *restricted) interrupt(t *testing.T, send func()) {
-	t.Helper()
-	must(t, a.admin.Do(within(t), "CLIENT", "PAUSE", 2*patience.Milliseconds(), "WRITE").Err())
-	send()
-	eventually(t, "a command waits", func() error {
-		list, err := a.admin.ClientList(within(t)).Result()
-		if !waits.MatchString(list) {
-			err = errors.Join(err, errors.New("none does"))
-		}
-		return err
-	})
-	must(t, a.admin.Do(within(t), "CLIENT", "KILL", "USER", a.user).Err(), a.admin.ClientUnpause(within(t)).Err())
-}
-
-var waits = regexp.MustCompile(`(?m) flags=b .* cmd=(publish|spublish|xadd) `)
-
-func (a *restricted) resetStats(t *testing.T) {
-	t.Helper()
-	must(t, a.admin.ConfigResetStat(within(t)).Err())
-}
-
-var commandStat = regexp.MustCompile(`(?m)^cmdstat_([^:]+):`)
-
-// expectUsed wants all the allowed commands to have been used.
-func (a *restricted) expectUsed(t *testing.T) {
-	t.Helper()
-	info, err := a.admin.Info(within(t), "commandstats").Result()
-	must(t, err)
-	var used []string
-	for _, m := range commandStat.FindAllStringSubmatch(info, -1) {
-		// Anybody may greet; the others are the test's own.
-		if !slices.Contains([]string{"hello", "config|resetstat", "client|list", "client|pause", "client|unpause", "client|kill"}, m[1]) {
-			used = append(used, m[1])
-		}
-	}
-	if slices.Sort(used); !slices.Equal(used, a.allowed) {
-		t.Errorf("used:    %q\nallowed: %q", used, a.allowed)
-	}
-}
-
-func (a *restricted) expectNothingRefused(t *testing.T) {
-	t.Helper()
-	refused, err := a.admin.ACLLog(within(t), 100).Result()
-	must(t, err)
-	for _, r := range refused {
-		t.Errorf("%s was refused: %s of %s", r.Username, r.Reason, r.Object)
-	}
-}
-
-func (a *restricted) expectRefusals(t *testing.T) {
-	t.Helper()
-	c := redis.NewClient(&redis.Options{Addr: a.redis.addr, Username: a.user, Password: "secret", MaxRetries: -1, DisableIdentity: true})
-	defer func() { _ = c.Close() }()
-	for name, try := range map[string]func(context.Context) error{
-		"SET of an application's key": func(ctx context.Context) error { return c.Set(ctx, "app:key", 1, 0).Err() },
-		"GET of an application's key": func(ctx context.Context) error { return c.Get(ctx, "app:key").Err() },
-		"an application's channel":    func(ctx context.Context) error { return c.Publish(ctx, "app", 1).Err() },
-		"its shard channel":           func(ctx context.Context) error { return c.SPublish(ctx, "app", 1).Err() },
-		"its stream": func(ctx context.Context) error {
-			return c.XAdd(ctx, &redis.XAddArgs{Stream: "app", Values: []string{"k", "v"}}).Err()
-		},
-		"KEYS":     func(ctx context.Context) error { return c.Keys(ctx, "*").Err() },
-		"FLUSHALL": func(ctx context.Context) error { return c.FlushAll(ctx).Err() },
-		"EVAL":     func(ctx context.Context) error { return c.Eval(ctx, "return 1", nil).Err() },
-		"CONFIG":   func(ctx context.Context) error { return c.ConfigGet(ctx, "*").Err() },
-		"MONITOR":  func(ctx context.Context) error { return c.Do(ctx, "MONITOR").Err() },
-		"PSUBSCRIBE to everything": func(ctx context.Context) error {
-			return c.Do(ctx, "PSUBSCRIBE", "*").Err()
-		},
-	} {
-		if err := try(within(t)); !redis.HasErrorPrefix(err, "NOPERM") {
-			t.Errorf("%s: %v, want NOPERM", name, err)
-		}
-	}
 }
