@@ -135,6 +135,39 @@ func TestACLLinesAreForTheOtherOptionsToo(t *testing.T) {
 	}
 }
 
+// TestACLLinesNeedTwoMoreCommandsOnARedisCluster is for the modes that a Redis
+// Cluster can do.
+func TestACLLinesNeedTwoMoreCommandsOnARedisCluster(t *testing.T) {
+	lines := aclLines(t)
+	for _, mode := range []string{"classic", "classic-dynamic", "streams"} {
+		t.Run(mode, func(t *testing.T) {
+			addrs := startRedisCluster(t)
+			var masters []*restricted
+			for _, addr := range addrs {
+				a := &restricted{redis: &redisServer{addr: addr}, options: aclModes[mode], user: mode, clustered: true}
+				a.admin = a.redis.Client(t)
+				a.setUser(t, mode, append(slices.Clone(lines[mode]), "+cluster|slots", "+command"))
+				masters = append(masters, a)
+			}
+			a, b := join(masters[0].open(t, mode), "/", "a").ready(t), join(masters[1].open(t, mode), "/", "b").ready(t)
+			a.tell(t, 1)
+			b.expectLast(t, 1)
+			if m, err := b.Members(within(t)); m.Len() != 1 || err != nil {
+				t.Errorf("Members = %+v, %v, want one", m, err)
+			}
+			if s, ok := a.Link.(cluster.SessionStore); ok {
+				session := cluster.Session{PID: "pid", Socket: "socket"}
+				must(t, s.Save(within(t), patience, session), s.Renew(within(t), patience, session))
+				_, err := storeOf(t, b).Take(within(t), session.PID)
+				must(t, err, s.Forget(within(t), session.PID))
+			}
+			for _, master := range masters {
+				master.expectNothingRefused(t)
+			}
+		})
+	}
+}
+
 // duo is two servers with a client each.
 type duo struct {
 	servers [2]*siotest.Server
@@ -247,7 +280,7 @@ func (d *duo) recover(t *testing.T) {
 		}
 		return nil
 	})
-	must(t, d.servers[1].To("room").Emit("missed"))
+	must(t, d.servers[1].Emit("missed"))
 	c.Move(d.servers[1].Endpoint)
 	if c.Resume(); !c.Recovered() {
 		s, _ := d.servers[1].Socket(c.ID())

@@ -17,12 +17,13 @@ import (
 
 // restricted is a Redis whose default user the nodes do not use.
 type restricted struct {
-	redis   *redisServer
-	admin   *redis.Client
-	options redisadapter.Options
-	user    string
-	rules   []string
-	allowed []string // commands
+	redis     *redisServer
+	admin     *redis.Client
+	clustered bool // it is one of a Redis Cluster
+	options   redisadapter.Options
+	user      string
+	rules     []string
+	allowed   []string // commands
 }
 
 func newRestricted(t *testing.T, user string, rules []string, o redisadapter.Options) *restricted {
@@ -52,7 +53,9 @@ func (a *restricted) setUser(t *testing.T, user string, rules []string) {
 
 func (a *restricted) open(t *testing.T, user string) *redisadapter.Adapter {
 	t.Helper()
-	adapter, err := redisadapter.Open(&redis.UniversalOptions{Addrs: []string{a.redis.addr}, Username: user, Password: "secret"}, a.options)
+	adapter, err := redisadapter.Open(&redis.UniversalOptions{
+		Addrs: []string{a.redis.addr}, Username: user, Password: "secret", IsClusterMode: a.clustered,
+	}, a.options)
 	if err != nil {
 		t.Fatalf("Open: %v", err)
 	}
