@@ -20,7 +20,8 @@ type keeper struct {
 
 	mu       sync.Mutex // guards the following
 	byPID    map[string]*kept
-	left     int     // those in byPID that have left
+	left     int // those in byPID that have left
+	parted   map[string]parted
 	urgent   []*kept // have come or left
 	changed  map[*kept]struct{}
 	returned []cluster.Session // of clients that did not stay
@@ -33,6 +34,17 @@ type keeper struct {
 	scan     time.Time
 	pause    time.Time // until then the store is left alone: it has failed
 }
+
+// parted is a socket that has left and been saved for the last time. If another
+// node had taken the session just before, that saving has changed nothing, and
+// the node, which has what was saved earlier, is about to ask for the rest.
+type parted struct {
+	it *kept
+	at time.Time
+}
+
+// partedTime is longer than it takes another node to take a session and ask.
+const partedTime = storeWait + takeOverWait
 
 // kept is what is kept of a socket.
 type kept struct {
@@ -61,6 +73,7 @@ func (k *keeper) init(r *logged) {
 	k.refresh = min(max(r.limits.MaxDisconnection/2, saveInterval), time.Minute)
 	k.wake, k.stop, k.stopped = make(chan struct{}, 1), make(chan struct{}), make(chan struct{})
 	k.byPID, k.changed = make(map[string]*kept), make(map[*kept]struct{})
+	k.parted = make(map[string]parted)
 }
 
 func (k *keeper) empty() bool {
@@ -184,6 +197,29 @@ func (k *keeper) takeOver(pid string) (s cluster.Session, ok bool) {
 	}
 	sessions, _ := k.sessions([]*kept{it})
 	return sessions[0], true
+}
+
+// part lets another node ask for a session that has been saved for the last time.
+// The caller holds mu.
+func (k *keeper) part(it *kept, now time.Time) {
+	delete(k.byPID, it.pid)
+	k.left--
+	if len(k.parted) < k.r.limits.MaxSessions {
+		k.parted[it.pid] = parted{it, now}
+	}
+}
+
+// sessionOfParted returns such a session, once.
+func (k *keeper) sessionOfParted(pid string) cluster.Session {
+	k.mu.Lock()
+	p, ok := k.parted[pid]
+	delete(k.parted, pid)
+	k.mu.Unlock()
+	if !ok || time.Since(p.at) >= partedTime || subtle.ConstantTimeCompare([]byte(p.it.pid), []byte(pid)) != 1 {
+		return cluster.Session{}
+	}
+	sessions, _ := k.sessions([]*kept{p.it})
+	return sessions[0]
 }
 
 // close saves what is to be saved and ends run.

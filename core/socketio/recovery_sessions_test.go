@@ -2,6 +2,7 @@ package socketio_test
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -171,4 +172,30 @@ func TestRecoveryInADynamicNamespace(t *testing.T) {
 			}
 		}
 	})
+}
+
+// The old node saves a session for the last time when another has taken it
+// already, and has not asked yet.
+func TestRecoveryAsksForWhatWasSavedTooLate(t *testing.T) {
+	for _, delay := range []time.Duration{0, 5 * time.Millisecond, 100 * time.Millisecond, 400 * time.Millisecond} {
+		synctest.Test(t, func(t *testing.T) {
+			c, hub, state := recoveringCluster(t, 2, socketio.Config{})
+			a := c.Dial(0)
+			tr := &tracker{pid: a.PID()}
+			s := socketOf(t, c.Server(0), a)
+			pass(10 * time.Second)
+			s.Join("early")
+			pass(500 * time.Millisecond) // it is saved
+			s.Join("late")
+			hub.SetFaults(siotest.NodeID(1), siotest.NodeID(0), memory.Faults{Delay: delay})
+			a.Cut()
+			b := c.Dial(1, named("second", tr.auth()))
+			if state("second") != recovered {
+				t.Fatalf("asked after %v: %+v", delay, state("second"))
+			}
+			if rooms := socketOf(t, c.Server(1), b).Rooms(); !slices.Contains(rooms, "early") || !slices.Contains(rooms, "late") {
+				t.Errorf("asked after %v: rooms = %q", delay, rooms)
+			}
+		})
+	}
 }

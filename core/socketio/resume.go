@@ -149,7 +149,10 @@ func (n *Namespace) takenOver(pid string, reply func(cluster.Session)) {
 	}
 	// It ends with the socket, at the latest after a second; Shutdown waits.
 	n.server.tasks.Go(func() {
-		s, _ := r.keeper.takeOver(pid)
+		s, ok := r.keeper.takeOver(pid)
+		if !ok {
+			s = r.keeper.sessionOfParted(pid)
+		}
 		reply(s)
 	})
 }

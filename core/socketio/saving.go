@@ -3,6 +3,7 @@ package socketio
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"slices"
 	"time"
 
@@ -133,6 +134,7 @@ func (k *keeper) due(now time.Time, final bool) (due []*kept, returned []cluster
 			}
 		}
 	}
+	maps.DeleteFunc(k.parted, func(_ string, p parted) bool { return now.Sub(p.at) >= partedTime })
 	due, returned, forget = k.urgent, k.returned, k.forget
 	k.urgent, k.returned, k.forget = nil, nil, nil
 	due = slices.DeleteFunc(due, func(it *kept) bool {
@@ -188,8 +190,7 @@ func (k *keeper) save(ctx context.Context, batch []*kept) bool {
 	for it, gone := range final {
 		it.saved = now
 		if gone && k.byPID[it.pid] == it {
-			delete(k.byPID, it.pid)
-			k.left--
+			k.part(it, now)
 		}
 	}
 	return true

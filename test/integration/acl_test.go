@@ -280,7 +280,7 @@ func (d *duo) recover(t *testing.T) {
 		}
 		return nil
 	})
-	must(t, d.servers[1].Emit("missed"))
+	must(t, d.servers[1].To("room").Emit("missed"))
 	c.Move(d.servers[1].Endpoint)
 	if c.Resume(); !c.Recovered() {
 		s, _ := d.servers[1].Socket(c.ID())
