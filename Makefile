@@ -73,8 +73,8 @@ compose: $(INTEROP)/node_modules ## the compose file, really run: three nodes, H
 docs: ## compile the documentation's snippets, check its links and commands
 	go test -count=1 ./test/docs
 
-bench: bin/benchstat ## Go benchmarks of the core, summarized
-	go test -run='^$$' -bench=. -benchmem -count=6 ./core/... | tee bin/bench.txt
+bench: bin/benchstat ## Go benchmarks of the core and the adapters, summarized
+	go test -run='^$$' -bench=. -benchmem -count=6 ./core/... ./adapter/... | tee bin/bench.txt
 	bin/benchstat bin/bench.txt
 
 nemesis: ## random faults on real processes: SEED=1 ROUNDS=20 ADAPTER=classic
