@@ -120,6 +120,7 @@ func (c *client) greet() error {
 	}
 	c.pingInterval = time.Duration(open.PingInterval) * time.Millisecond
 	c.pingTimeout = time.Duration(open.PingTimeout) * time.Millisecond
+	c.pinged = time.Now() // the first ping may come before the namespace is joined
 	hello := "40"
 	if c.run.cfg.Namespace != "/" {
 		hello += c.run.cfg.Namespace + ","
@@ -135,7 +136,6 @@ func (c *client) greet() error {
 		case p.kind == connectError:
 			return fmt.Errorf("the server refuses namespace %s: %.200s", c.run.cfg.Namespace, p.body)
 		case p.kind == connect:
-			c.pinged = time.Now()
 			return nil
 		}
 	}
@@ -262,7 +262,8 @@ func (c *client) ping() {
 	if !c.run.idle {
 		return
 	}
-	// The first interval begins with the session, which is earlier than ours.
+	// The first interval begins with the open packet, which takes a while to
+	// arrive: then a ping is early.
 	c.run.count(c, now.Sub(c.run.epoch), gap-c.pingInterval, false)
 }
 

@@ -56,7 +56,7 @@ func nodes(t *testing.T, n int) (urls []string) {
 // settings are those of a short run.
 func settings(scenario string, urls ...string) *config.Bench {
 	return &config.Bench{
-		Scenario: scenario, URLs: urls, Clients: 20, Rooms: 3, Duration: 150 * time.Millisecond, Warmup: 20 * time.Millisecond,
+		Scenario: scenario, URLs: urls, Clients: 20, Rooms: 3, Duration: 300 * time.Millisecond, Warmup: 20 * time.Millisecond,
 		Timeout: 5 * time.Second, Size: 128, Namespace: "/", Path: "/socket.io/",
 	}
 }

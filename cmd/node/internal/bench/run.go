@@ -2,8 +2,8 @@
 // delivers: that everything arrives, once and in order.
 //
 // It drives the events of the playground (echo, bcast, join, room) over
-// WebSocket, in one process: a client is a goroutine that reads, some 8 KB of
-// memory, and in the scenarios in which it emits one more goroutine.
+// WebSocket, in one process: a client is a goroutine that reads, and in the
+// scenarios in which it emits one more, with 10 to 20 KB of memory.
 package bench
 
 import (

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -83,6 +84,21 @@ func TestBadFramesAreRefused(t *testing.T) {
 		if op, message, err := c.read(); err == nil {
 			t.Errorf("%s: read %d %q", name, op, message)
 		}
+	}
+}
+
+func TestPingBeforeTheNamespaceIsJoinedIsInTime(t *testing.T) {
+	r, err := newRun(settings("idle", "http://127.0.0.1"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.breakUp()
+	c := &client{run: r}
+	c.conn, _ = scripted(slices.Concat(
+		frame(0x81, `0{"sid":"x","pingInterval":25000,"pingTimeout":20000}`), frame(0x81, "2"), frame(0x81, `40{"sid":"y"}`),
+	))
+	if err := c.greet(); err != nil || c.late != 0 {
+		t.Errorf("greet() = %v, %d pings late", err, c.late)
 	}
 }
 
