@@ -359,3 +359,35 @@ func TestFalseNumbersDoNoLastingHarm(t *testing.T) {
 		})
 	}
 }
+
+// Not every bus keeps the order between its channels: the word of how far a node
+// is may overtake what it has said.
+func TestMessagesMayBeOvertakenByTheWordOfThem(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hub := memory.New()
+		b := newTalker(t, hub, "b")
+		a := hub.Open("/", "a", nil)
+		defer a.Close()
+		event, err := parser.MakeEvent("a", 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		say := func(seq uint64, body cluster.Body) {
+			_ = a.Publish(cluster.Message{From: "a", Seq: seq, Namespace: "/", Body: body})
+		}
+		say(0, cluster.Said{Position: cluster.Position{Origin: 7, Last: 8}})
+		for _, seq := range []uint64{7, 8, 7, 8, 9, 9} { // and each is heard once
+			say(seq, cluster.Broadcast{Packet: &parser.Packet{Type: parser.Event, Namespace: "/", Payload: event.EventPayload()}})
+		}
+		synctest.Wait()
+		if got := b.of("a"); len(got) != 3 {
+			t.Errorf("heard %d messages, want 3", len(got))
+		}
+		time.Sleep(time.Minute)
+		say(8, cluster.Broadcast{Packet: &parser.Packet{Type: parser.Event, Namespace: "/", Payload: event.EventPayload()}})
+		synctest.Wait()
+		if got := b.of("a"); len(got) != 0 {
+			t.Error("a repetition is heard after a minute")
+		}
+	})
+}

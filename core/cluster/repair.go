@@ -65,17 +65,20 @@ type result struct {
 
 // sender is a node that numbers its messages.
 type sender struct {
-	id    NodeID
-	next  uint64    // the number of the message that is to be dispatched next
-	said  uint64    // the highest number that is known to have been used
-	held  []Message // behind a gap, in order
-	bytes int
-	since time.Time // when the gap was found, or the link came back; zero: there is none
-	asked time.Time // when something was asked for
-	fresh bool      // it was not known before, and is asked for what it said meanwhile
-	stale int       // messages in a row whose numbers are of long ago
-	from  uint64    // the first number that was asked for
-	to    uint64    // and the last
+	id     NodeID
+	next   uint64    // the number of the message that is to be dispatched next
+	said   uint64    // the highest number that is known to have been used
+	held   []Message // behind a gap, in order
+	bytes  int
+	since  time.Time // when the gap was found, or the link came back; zero: there is none
+	asked  time.Time // when something was asked for
+	fresh  bool      // it was not known before, and is asked for what it said meanwhile
+	told   uint64    // how far it was when it was met by its word alone
+	toldAt time.Time
+	before map[uint64]struct{} // messages up to told that have come since
+	stale  int                 // messages in a row whose numbers are of long ago
+	from   uint64              // the first number that was asked for
+	to     uint64              // and the last
 }
 
 // gap returns the numbers that are missing before what is held.
@@ -132,6 +135,10 @@ func (r *repair) begin() {
 // accept files a message that is not simply the next one.
 func (r *repair) accept(s *sender, m Message) {
 	i, held := slices.BinarySearchFunc(s.held, m.Seq, func(h Message, seq uint64) int { return cmp.Compare(h.Seq, seq) })
+	if s.overtaken(m.Seq) {
+		r.ready = append(r.ready, result{message: m})
+		return
+	}
 	if m.Seq < s.next || held {
 		if !r.restarts(s, m.Seq) {
 			r.stats.Repeated++
@@ -149,6 +156,30 @@ func (r *repair) accept(s *sender, m Message) {
 		r.abandon(s)
 	}
 }
+
+// overtaken reports whether a message was overtaken by the word of how far its
+// sender is, by which the sender was met: not every bus keeps order between its
+// channels.
+func (s *sender) overtaken(seq uint64) bool {
+	if seq > s.told {
+		return false
+	}
+	if len(s.before) == overtakenMost || time.Since(s.toldAt) > introduction {
+		s.told, s.before = 0, nil
+		return false
+	}
+	if _, repeated := s.before[seq]; repeated {
+		return false
+	}
+	if s.before == nil {
+		s.before = make(map[uint64]struct{})
+	}
+	s.before[seq] = struct{}{}
+	return true
+}
+
+// overtakenMost bounds these messages.
+const overtakenMost = 1_000
 
 // restarts reports whether a sender's numbers are far behind what was believed,
 // again and again, and begins anew with this one if so: what was believed was
@@ -311,6 +342,9 @@ func (r *repair) heard(from NodeID, p Position) {
 		s.next = p.Origin
 	case s.next == 0:
 		r.meet(s, p.Last)
+		if !s.fresh {
+			s.toldAt, s.told = time.Now(), p.Last
+		}
 	}
 	s.said = max(s.said, p.Last)
 	r.advance(s)

@@ -138,6 +138,7 @@ func TestACLLinesAreForTheOtherOptionsToo(t *testing.T) {
 // TestACLLinesNeedTwoMoreCommandsOnARedisCluster is for the modes that a Redis
 // Cluster can do.
 func TestACLLinesNeedTwoMoreCommandsOnARedisCluster(t *testing.T) {
+	t.Parallel()
 	lines := aclLines(t)
 	for _, mode := range []string{"classic", "classic-dynamic", "streams"} {
 		t.Run(mode, func(t *testing.T) {

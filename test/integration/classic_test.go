@@ -19,6 +19,7 @@ import (
 
 // Proves T-109, T-120, J-73, J-76.
 func TestClassicConformance(t *testing.T) {
+	t.Parallel()
 	r := startRedis(t)
 	var bus atomic.Int64
 	for name, o := range map[string]redisadapter.Options{"Extension": {}, "NoExtension": {NoExtension: true, SharedAnswers: true}} {
@@ -125,6 +126,7 @@ func TestMessagesWaitWhileRedisIsAway(t *testing.T) {
 }
 
 func TestMessagesDoNotWaitForNodesThatDoNotComeBack(t *testing.T) {
+	t.Parallel()
 	r := startRedis(t)
 	adapter := openAdapter(t, r, redisadapter.Options{})
 	a := join(adapter, "/", "a").ready(t)
@@ -361,6 +363,7 @@ func TestMonitorSeesTheClassicCommands(t *testing.T) {
 }
 
 func TestRefusedSubscriptionIsAskedForAgain(t *testing.T) {
+	t.Parallel()
 	r := startRedis(t)
 	c := r.Client(t)
 	rule := func(channels ...any) {

@@ -86,6 +86,7 @@ func clusterPort(t *testing.T, addr string) int {
 
 // Proves T-94.
 func TestClassicConformanceOnRedisCluster(t *testing.T) {
+	t.Parallel()
 	addrs := startRedisCluster(t)
 	bus := 0
 	for _, routing := range []redisadapter.Routing{redisadapter.Static, redisadapter.Dynamic} {

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"strings"
 	"testing"
 	"time"
 
@@ -52,8 +53,9 @@ func absentRedis(t testing.TB) *redisServer {
 func newRedis(t testing.TB) *redisServer {
 	t.Helper()
 	addr := freeAddr(t)
+	path, err := exec.LookPath("redis-server")
 	why := engine()
-	if why == nil && !noContainers.Load() {
+	if why == nil && !noContainers.Load() && (err != nil || worthAContainer(t)) {
 		r, err := startContainer(t, addr)
 		if err == nil {
 			return r
@@ -61,7 +63,6 @@ func newRedis(t testing.TB) *redisServer {
 		t.Logf("no container: %v", err)
 		why = err
 	}
-	path, err := exec.LookPath("redis-server")
 	if err == nil {
 		return startProcess(t, path, addr)
 	}
@@ -72,6 +73,13 @@ func newRedis(t testing.TB) *redisServer {
 	}
 	t.Skip(message)
 	return nil
+}
+
+// worthAContainer reports whether a test runs in a container although there is a
+// redis-server here: the conformance of each mode, and clusters of servers. The
+// others need many servers, and a container takes seconds.
+func worthAContainer(t testing.TB) bool {
+	return strings.HasPrefix(t.Name(), "TestCluster") || strings.Contains(t.Name(), "Conformance")
 }
 
 // freeAddr returns a loopback address on which nothing listens.

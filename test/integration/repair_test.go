@@ -121,6 +121,7 @@ func (s *speaker) hears(t *testing.T, other *speaker) {
 // TestNothingIsLostBetweenGoNodes breaks connections, and Redis, while everybody
 // speaks.
 func TestNothingIsLostBetweenGoNodes(t *testing.T) {
+	t.Parallel()
 	for _, o := range []redisadapter.Options{
 		{Mode: redisadapter.Classic},
 		{Mode: redisadapter.Sharded, Routing: redisadapter.Static},

@@ -151,6 +151,7 @@ func TestNothingIsMissedOnceARoomIsReady(t *testing.T) {
 }
 
 func TestRoomsAreHeardAgainAfterRedisWasAway(t *testing.T) {
+	t.Parallel()
 	inRoomModes(t, func(t *testing.T, r *redisServer, o redisadapter.Options) {
 		a := join(openAdapter(t, r, o), "/", "a").ready(t)
 		b := join(openAdapter(t, r, o), "/", "b").ready(t)
@@ -190,6 +191,7 @@ func TestRoomsAreHeardAgainAfterRedisWasAway(t *testing.T) {
 }
 
 func TestRoomsAreHeardAgainAfterClientKill(t *testing.T) {
+	t.Parallel()
 	inRoomModes(t, func(t *testing.T, r *redisServer, o redisadapter.Options) {
 		a := join(openAdapter(t, r, o), "/", "a").ready(t)
 		b := join(openAdapter(t, r, o), "/", "b").ready(t)

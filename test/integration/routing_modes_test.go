@@ -12,6 +12,7 @@ import (
 
 // Proves T-89, T-109.
 func TestClassicRoutingConformance(t *testing.T) {
+	t.Parallel()
 	r := startRedis(t)
 	var bus atomic.Int64
 	for _, routing := range []redisadapter.Routing{redisadapter.Dynamic, redisadapter.DynamicPrivate} {
@@ -26,6 +27,7 @@ func TestClassicRoutingConformance(t *testing.T) {
 
 // Proves T-90, T-109.
 func TestShardedConformance(t *testing.T) {
+	t.Parallel()
 	r := startRedis(t)
 	var bus atomic.Int64
 	for _, routing := range []redisadapter.Routing{redisadapter.Static, redisadapter.DefaultRouting, redisadapter.DynamicPrivate} {

@@ -38,6 +38,7 @@ func signing() map[string]redisadapter.Options {
 
 // Proves T-109.
 func TestSignedConformance(t *testing.T) {
+	t.Parallel()
 	r := startRedis(t)
 	var bus atomic.Int64
 	for name, o := range signing() {

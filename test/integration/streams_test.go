@@ -12,6 +12,7 @@ import (
 
 // Proves T-109.
 func TestStreamsConformance(t *testing.T) {
+	t.Parallel()
 	r := startRedis(t)
 	var bus atomic.Int64
 	for name, o := range map[string]redisadapter.Options{
@@ -33,6 +34,7 @@ func TestStreamsConformance(t *testing.T) {
 
 // Proves T-94.
 func TestStreamsConformanceOnRedisCluster(t *testing.T) {
+	t.Parallel()
 	addrs := startRedisCluster(t)
 	bus := 0
 	for name, count := range map[string]int{"One": 1, "Several": 4} {
