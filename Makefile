@@ -105,4 +105,4 @@ $(INTEROP)/node_modules $(DIFFERENTIAL)/node_modules: %/node_modules: %/package-
 	npm --prefix $* ci --no-audit --no-fund
 	@touch $@
 
-.PHONY: help build fmt lint test race integration interop npm examples compat conformance fuzz cross compose docs bench night ci
+.PHONY: help build fmt lint test race integration interop npm examples compat conformance fuzz cross compose docs bench night ci nemesis faults
