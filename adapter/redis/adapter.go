@@ -3,6 +3,7 @@ package redisadapter
 import (
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -28,7 +29,8 @@ type Adapter struct {
 	report  *reporter
 	pub     *publisher
 	sub     *subscriber
-	streams *streams // nil but in the mode Streams
+	streams *streams    // nil but in the mode Streams
+	allowed atomic.Bool // what check tries
 
 	mu     sync.Mutex // guards the following
 	links  map[*link]struct{}
@@ -110,6 +112,9 @@ func Open(ro *redis.UniversalOptions, o Options) (*Adapter, error) {
 // opened a second time, unless only to publish: all methods of that link fail.
 func (a *Adapter) Open(namespace string, self cluster.NodeID, r cluster.Receiver) cluster.Link {
 	l := newLink(a, a.opts.dialect(namespace, self, r), r)
+	if r != nil {
+		l.own = l.dialect.personal(self)
+	}
 	a.admit(l)
 	switch {
 	case l.refused != nil || r == nil:

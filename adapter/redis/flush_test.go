@@ -99,7 +99,7 @@ func TestFlushTellsEachLossOnceToItsLink(t *testing.T) {
 	err := flush(t, l)
 	m.SetError("")
 	var lost *cluster.LostError
-	if !errors.As(err, &lost) || lost.Messages != 2 || !strings.Contains(err.Error(), "refused: NOPERM") {
+	if !errors.As(err, &lost) || lost.Messages != 2 || !strings.Contains(err.Error(), "refused: PUBLISH \"socket.io#/#\": NOPERM") {
 		t.Errorf("Flush = %v, want 2 lost", err)
 	}
 	if err := flush(t, other); err != nil {

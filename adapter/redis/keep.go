@@ -43,7 +43,7 @@ func (s *subscriber) keep() {
 		if s.reconcile(due) {
 			retry.reset()
 		} else {
-			retry.wait(s.ctx) // rooms that come and go must not make it dial without end
+			retry.wait(s.ctx, nil) // rooms that come and go must not make it dial without end
 		}
 		if s.settling() {
 			next = firstCount

@@ -41,6 +41,7 @@ type link struct {
 	nodes     nodes
 	losses    losses
 	guard     guard         // of what comes in on channels
+	own       string        // the channel that only this node hears; empty without receiver
 	gone      chan struct{} // closed by Close
 	awaited   int           // sources that do not stand yet; belongs to who is calling
 
@@ -93,6 +94,9 @@ func (l *link) Ready(ctx context.Context) error {
 		if err := l.recording.waitReady(ctx, l.gone); err != nil {
 			return err
 		}
+	}
+	if err := l.adapter.check(ctx, l); err != nil {
+		return err
 	}
 	return l.err()
 }

@@ -64,7 +64,7 @@ func (l *link) members(ctx context.Context) (cluster.Members, error) {
 	}
 	counts, err := l.adapter.sub.numSub(ctx, names)
 	if err != nil {
-		return cluster.Members{}, fmt.Errorf("count nodes: %w", err)
+		return cluster.Members{}, fmt.Errorf("count nodes: %w", explained("", err))
 	}
 	var m cluster.Members
 	for i, id := range ids {

@@ -44,6 +44,7 @@ func (s *subscriber) forgotten(t topic) {
 
 // broke notes that the connection is not what it was: nothing is known to stand.
 func (s *subscriber) broke(err error) {
+	err = explained("", err)
 	s.mu.Lock()
 	if s.brokenAt.IsZero() {
 		s.brokenAt = time.Now()

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"net"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -52,6 +54,11 @@ func (o *outgoing) append(ctx context.Context, batch redis.Pipeliner, s *signer)
 		return batch.SPublish(ctx, o.channel, payload)
 	}
 	return batch.Publish(ctx, o.channel, payload)
+}
+
+// name is the command as it is told to people.
+func (o *outgoing) name() string {
+	return [...]string{publish: "PUBLISH", shardPublish: "SPUBLISH", addEntry: "XADD"}[o.command] + " " + strconv.Quote(o.channel)
 }
 
 func (o *outgoing) size() int { return len(o.channel) + len(o.payload) }
@@ -228,7 +235,7 @@ func (p *publisher) run(ctx context.Context) {
 			since = time.Now()
 		}
 		p.report.trouble("publish fails", err)
-		retry.wait(ctx)
+		retry.wait(ctx, err)
 	}
 }
 
@@ -330,7 +337,7 @@ func (p *publisher) publish(ctx context.Context, batch []outgoing, check bool) (
 	}
 	if check { // a batch is not risked on a connection that may not be one
 		if err := client.Ping(ctx).Err(); err != nil {
-			return batch, err
+			return batch, explained("PING", err)
 		}
 		if batch, err = p.undoubted(ctx, client, batch); err != nil {
 			return batch, err
@@ -346,12 +353,16 @@ func (p *publisher) publish(ctx context.Context, batch []outgoing, check bool) (
 	inFlight, refused := 0, 0
 	var refusal error
 	for i, cmd := range p.cmds {
-		switch e := cmd.Err(); {
+		e := cmd.Err()
+		if e != nil {
+			e = explained(batch[i].name(), e)
+		}
+		switch {
 		case e == nil:
 			p.report.published.Add(1)
 			p.doubts.written(&batch[i], cmd)
-		case unsent(e):
-			rest = append(rest, batch[i])
+		case unsent(e) && !p.overtaken(batch, i):
+			rest, err = append(rest, batch[i]), e
 		case isReply(e):
 			refused, refusal = refused+1, e
 			batch[i].lose(DropRefused, e)
@@ -361,8 +372,8 @@ func (p *publisher) publish(ctx context.Context, batch []outgoing, check bool) (
 			inFlight++
 			batch[i].lose(DropInFlight, e)
 		}
-		p.cmds[i] = nil
 	}
+	clear(p.cmds)
 	p.report.drop(DropRefused, refused, refusal)
 	p.report.drop(DropInFlight, inFlight, err)
 	if inFlight == 0 && len(rest) == 0 {
@@ -394,6 +405,17 @@ func (p *publisher) node(ctx context.Context) (redis.Cmdable, error) {
 	return p.client, nil
 }
 
+// overtaken reports whether Redis has taken a later message of the batch, so that
+// this one would arrive out of order. Masters of their own keep an order each.
+func (p *publisher) overtaken(batch []outgoing, i int) bool {
+	for j := i + 1; j < len(batch); j++ {
+		if p.cmds[j].Err() == nil && (p.key != "" || batch[j].channel == batch[i].channel) {
+			return true
+		}
+	}
+	return false
+}
+
 // unsent reports whether a command that failed with err was certainly not
 // carried out, and may well be later.
 func unsent(err error) bool {
@@ -404,12 +426,18 @@ func unsent(err error) bool {
 	if errors.Is(err, redis.ErrPoolTimeout) || errors.Is(err, redis.ErrPoolExhausted) {
 		return true
 	}
-	for _, prefix := range []string{"LOADING", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "BUSY"} {
+	var refused *RefusedError
+	if errors.As(err, &refused) {
+		return refused.Reason <= Unauthenticated
+	}
+	for _, prefix := range []string{
+		"MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "BUSY", "MOVED", "ASK", "MISCONF", "NOREPLICAS", "max number of clients reached",
+	} {
 		if redis.HasErrorPrefix(err, prefix) {
 			return true
 		}
 	}
-	return false
+	return strings.Contains(err.Error(), "redis: all sentinels") // go-redis has no type for it
 }
 
 // isReply reports whether Redis itself answered with the error.

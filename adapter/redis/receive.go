@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"time"
 
@@ -69,6 +70,7 @@ type subscriber struct {
 	heard     time.Time                  // when anything came in
 	connected bool                       // something came in since the connection broke
 	cause     error                      // why there is no connection, if that is known
+	refusal   error                      // what Redis refused last
 	brokenAt  time.Time                  // zero: the connection stands
 	mended    chan struct{}              // closed when it does
 	gate      chan struct{}              // closed when publishing makes sense again; nil: it does
@@ -196,13 +198,43 @@ func (s *subscriber) waitReady(ctx context.Context, g *group, closed <-chan stru
 		return nil
 	case <-ctx.Done():
 		s.mu.Lock()
-		cause := s.cause
+		cause, refusal := s.cause, s.refusal
+		if cause == nil && refusal != nil {
+			refusal = s.missing(g, refusal)
+		}
 		s.mu.Unlock()
-		if cause != nil {
+		switch {
+		case cause != nil:
 			return fmt.Errorf("%w while redis is away: %w", context.Cause(ctx), cause)
+		case refusal != nil:
+			return fmt.Errorf("%w while redis refuses subscriptions: %w", context.Cause(ctx), refusal)
 		}
 		return context.Cause(ctx)
 	}
+}
+
+// missing is called with mu. It adds to a refusal what a group cannot do without
+// and does not have: Redis itself names commands, but no channels.
+func (s *subscriber) missing(g *group, refusal error) error {
+	refused := (*RefusedError)(nil)
+	if !errors.As(refusal, &refused) {
+		return refusal
+	}
+	var names []string
+	for _, sub := range g.fixed {
+		if sub.stands || sub.refusals == 0 {
+			continue
+		}
+		command := "SUBSCRIBE"
+		switch {
+		case sub.pattern:
+			command = "PSUBSCRIBE"
+		case s.sharded:
+			command = "SSUBSCRIBE"
+		}
+		names = append(names, fmt.Sprintf("%s %q", command, sub.name))
+	}
+	return &RefusedError{Reason: refused.Reason, What: strings.Join(names, ", "), Err: refused.Err}
 }
 
 func (s *subscriber) close() {
@@ -242,23 +274,32 @@ func (s *subscriber) receive() {
 		case s.ctx.Err() != nil || pubsub != s.current():
 			continue
 		case isReply(err):
-			s.refused(err)
+			if s.refused(err) {
+				err = nil // messages do not wait for long
+			}
 		default:
 			s.broke(err)
 		}
-		retry.wait(s.ctx)
+		retry.wait(s.ctx, err)
+		s.signal() // for another fence, if one was refused
 	}
 }
 
-// refused takes an error that Redis answered with. A connection that stands goes
-// on; one that is being made is not there yet.
-func (s *subscriber) refused(err error) {
+// refused takes an error that Redis answered with, maybe to a fence. A connection
+// that stands goes on; another is not there yet, and fences find out when it is:
+// go-redis says nothing more on it by itself.
+func (s *subscriber) refused(err error) (stands bool) {
+	err = explained("", err)
 	s.mu.Lock()
+	stands = s.brokenAt.IsZero()
 	if !s.connected {
 		s.cause = err
 	}
+	s.refusal, s.connected = err, true
+	s.heard, s.asked = time.Now(), time.Time{}
 	s.mu.Unlock()
 	s.report.trouble("subscription is refused", err)
+	return stands
 }
 
 // next returns the next thing from the connection, which go-redis makes anew

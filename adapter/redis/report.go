@@ -1,6 +1,7 @@
 package redisadapter
 
 import (
+	"errors"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -20,6 +21,7 @@ type Stats struct {
 	Queued       int    // messages that wait to be published
 	QueuedBytes  int
 	Dropped      map[DropReason]uint64
+	Refused      map[Refusal]uint64 // how often Redis said no, with each reason
 }
 
 // reporter is where trouble goes: the counters, the log and the user's hooks.
@@ -33,6 +35,7 @@ type reporter struct {
 	resubscribed atomic.Uint64
 	gaps         atomic.Uint64
 	dropped      [dropReasons]atomic.Uint64
+	refused      [refusals]atomic.Uint64
 
 	mu     sync.Mutex // guards the following
 	silent map[string]silence
@@ -92,6 +95,7 @@ func (r *reporter) tell(reason DropReason, messages int, err error) {
 	if messages == 0 {
 		return
 	}
+	r.refuse(err)
 	if unlogged, ok := r.may("drop " + reason.String()); ok {
 		attrs := []any{"reason", reason.String(), "messages", messages, "unlogged", unlogged}
 		if err != nil {
@@ -106,11 +110,20 @@ func (r *reporter) tell(reason DropReason, messages int, err error) {
 
 // trouble reports an error of a connection.
 func (r *reporter) trouble(what string, err error) {
+	r.refuse(err)
 	if unlogged, ok := r.may(what); ok {
 		r.log.Warn("redis "+what, "error", err, "unlogged", unlogged)
 	}
 	if r.onError != nil {
 		r.onError(err)
+	}
+}
+
+// refuse counts an error if Redis has answered with it.
+func (r *reporter) refuse(err error) {
+	var refused *RefusedError
+	if errors.As(err, &refused) && refused.Reason < refusals {
+		r.refused[refused.Reason].Add(1)
 	}
 }
 
@@ -126,6 +139,12 @@ func (r *reporter) stats() Stats {
 		Resubscribed: r.resubscribed.Load(),
 		Gaps:         r.gaps.Load(),
 		Dropped:      make(map[DropReason]uint64),
+		Refused:      make(map[Refusal]uint64),
+	}
+	for i := range r.refused {
+		if n := r.refused[i].Load(); n > 0 {
+			s.Refused[Refusal(i)] = n //nolint:gosec // an index of six
+		}
 	}
 	for i := range r.dropped {
 		if n := r.dropped[i].Load(); n > 0 {

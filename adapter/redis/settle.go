@@ -154,32 +154,37 @@ func (g *group) channels() (names []string) {
 // numSub returns the number of subscribers of each channel, within ctx even
 // where the user's client does not look at it.
 func (s *subscriber) numSub(ctx context.Context, names []string) (map[string]int64, error) {
+	return within(ctx, s, func() (map[string]int64, error) { return numSub(ctx, s.client, s.sharded, names) })
+}
+
+// within returns what query does, or ctx's error when that ends before.
+func within[T any](ctx context.Context, s *subscriber, query func() (T, error)) (answer T, err error) {
 	type result struct {
-		counts map[string]int64
+		answer T
 		err    error
 	}
 	done := make(chan result, 1)
 	s.mu.Lock()
 	if s.ctx.Err() != nil {
 		s.mu.Unlock()
-		return nil, cluster.ErrClosed
+		return answer, cluster.ErrClosed
 	}
 	s.queries.Add(1)
 	s.mu.Unlock()
 	// It ends with the client's own timeouts; close waits for it.
 	go func() {
 		defer s.queries.Done()
-		counts, err := numSub(ctx, s.client, s.sharded, names)
-		done <- result{counts, err}
+		answer, err := query()
+		done <- result{answer, err}
 	}()
 	select {
 	case r := <-done:
 		if end, ok := ctx.Deadline(); ok && errors.Is(r.err, os.ErrDeadlineExceeded) && !time.Now().Before(end) {
 			<-ctx.Done() // the connection had the same deadline, and was first
-			return nil, context.Cause(ctx)
+			return answer, context.Cause(ctx)
 		}
-		return r.counts, r.err
+		return r.answer, r.err
 	case <-ctx.Done():
-		return nil, context.Cause(ctx)
+		return answer, context.Cause(ctx)
 	}
 }

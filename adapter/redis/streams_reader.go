@@ -129,7 +129,7 @@ func (r *streamReader) run(ctx context.Context) {
 			return
 		}
 		r.lost(err)
-		retry.wait(ctx)
+		retry.wait(ctx, err)
 	}
 }
 
@@ -157,7 +157,7 @@ func (r *streamReader) follow(ctx context.Context, retry *backoff) error {
 			return err
 		default:
 			r.lost(err)
-			retry.wait(ctx)
+			retry.wait(ctx, err)
 			aligned, err = false, nil
 		}
 	}
@@ -293,6 +293,7 @@ func (r *streamReader) found() {
 
 // lost notes that the stream cannot be read at present. The position stays.
 func (r *streamReader) lost(err error) {
+	err = explained("stream "+r.stream, err)
 	r.mu.Lock()
 	r.cause = err
 	if r.isAligned {

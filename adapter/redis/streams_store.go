@@ -203,12 +203,12 @@ func noSession(err error) error {
 	if errors.Is(err, redis.Nil) {
 		return cluster.ErrNoSession
 	}
-	return fmt.Errorf("take session: %w", err)
+	return fmt.Errorf("take session: %w", explained("", err))
 }
 
 func wrapped(what string, err error) error {
 	if err != nil {
-		return fmt.Errorf("%s: %w", what, err)
+		return fmt.Errorf("%s: %w", what, explained("", err))
 	}
 	return nil
 }
