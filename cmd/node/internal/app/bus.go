@@ -60,7 +60,7 @@ func mend(err error) string {
 	case strings.Contains(text, "NOAUTH"), strings.Contains(text, "WRONGPASS"), strings.Contains(text, "without any password"):
 		return "give the right user and password in --redis"
 	case strings.Contains(text, "NOPERM"):
-		return "let this user of Redis use PING, PUBLISH, PUBSUB, SUBSCRIBE, PSUBSCRIBE (or what else --adapter needs) and the channels of the adapter"
+		return "let this user of Redis do what docs/adapters.md has in the line for --adapter"
 	case strings.Contains(text, "LOADING"):
 		return "wait until Redis has loaded its data"
 	case strings.Contains(text, "all sentinels"):

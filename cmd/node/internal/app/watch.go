@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	redisadapter "github.com/dunlin-io/dunlin/adapter/redis"
 )
 
 const (
@@ -57,6 +59,9 @@ func (a *App) check(ctx context.Context) error {
 		return err
 	}
 	if err := a.io.Ready(ctx); err != nil {
+		if refused := (*redisadapter.RefusedError)(nil); errors.As(err, &refused) {
+			return fmt.Errorf("redis %s: %w", a.bus.name, refused)
+		}
 		if errors.Is(err, context.DeadlineExceeded) {
 			return fmt.Errorf("redis %s answers, but has not confirmed the subscriptions of this node for %v: it tries again by itself", a.bus.name, checkTimeout)
 		}
