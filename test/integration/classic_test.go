@@ -354,7 +354,7 @@ func TestMonitorSeesTheClassicCommands(t *testing.T) {
 			return nil
 		})
 	}
-	if got := m.commands("PUBLISH"); len(got) != 1 || !strings.HasPrefix(got[0][2], "\x93\xa1a\x83") {
+	if got := m.commands("PUBLISH", "socket.io#/#"); len(got) != 1 || !strings.HasPrefix(got[0][2], "\x93\xa1a\x83") {
 		t.Errorf("published %q, want the broadcast alone", got)
 	}
 	if got := m.commands("PSUBSCRIBE"); len(got) != 2 {

@@ -279,6 +279,13 @@ func TestStreamsReplayOnlyWhatIsWhole(t *testing.T) {
 	if _, err := a.Since(within(t), ids[19], 100); !errors.Is(err, cluster.ErrFuture) {
 		t.Errorf("Since() without a stream = %v, want ErrFuture", err)
 	}
+	eventually(t, "ids of a new stream are new", func() error { // a millisecond has to pass
+		now, err := c.Time(within(t)).Result()
+		if err == nil && cluster.Offset(fmt.Sprintf("%d-0", now.UnixMilli())).Compare(ids[19]) <= 0 {
+			err = errors.New("not yet")
+		}
+		return err
+	})
 	add(t, c, "socket.io", event("/", 20)...)
 	expect(19, -1)
 	if _, err := a.Since(within(t), "0-0", 100); !errors.Is(err, cluster.ErrTrimmed) {
