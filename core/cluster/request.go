@@ -31,6 +31,21 @@ func (m *Member) FetchSockets(ctx context.Context, t Target) ([]FoundSocket, err
 	return found, err
 }
 
+// CountSockets counts the target's sockets on the other nodes. The error is a
+// *PartialError when an answer is missing.
+func (m *Member) CountSockets(ctx context.Context, t Target) (n int, err error) {
+	err = m.ask(ctx, t.Local, func(id string) Body {
+		// The request for ids, which is that of old Node.js adapters, knows no
+		// exceptions.
+		return FetchSockets{Target: t, RequestID: id, IDsOnly: len(t.Except) == 0}
+	}, func(_ NodeID, b Body) bool {
+		r, ok := b.(SocketsReply)
+		n += len(r.Sockets)
+		return ok
+	})
+	return n, err
+}
+
 // FoundSocket is a socket of another node; Node is empty where the answer did
 // not say.
 type FoundSocket struct {

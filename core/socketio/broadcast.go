@@ -221,3 +221,24 @@ func (o operator) FetchSockets(ctx context.Context) ([]*RemoteSocket, error) {
 	}
 	return sockets, err
 }
+
+// Count counts the selected sockets, on all nodes: how many are in a room, or
+// online. What was counted is returned also with an error, which is a
+// *PartialError when nodes did not answer. It is cheaper than FetchSockets: in
+// memory and in the classic mode of the Redis adapter nodes answer with ids
+// alone, unless the operator excepts somebody.
+func (o operator) Count(ctx context.Context) (int, error) {
+	if o.ns == nil {
+		return 0, ErrClosed
+	}
+	if o.nobody() {
+		return 0, nil
+	}
+	if o.timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, o.timeout)
+		defer cancel()
+	}
+	n, err := o.ns.member.CountSockets(ctx, o.target)
+	return len(o.ns.rooms.Select(&o.target)) + n, err
+}

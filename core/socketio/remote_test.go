@@ -8,9 +8,39 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/dunlin-io/dunlin/core/cluster"
 	"github.com/dunlin-io/dunlin/core/socketio"
 	"github.com/dunlin-io/dunlin/test/siotest"
 )
+
+// Proves T-103.
+func TestCountCountsTheSocketsOfAllNodes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHall(t)
+		srv := h.Server(0)
+		for name, op := range map[string]socketio.BroadcastOperator{
+			"everybody": srv.Except(), "a room": srv.To("low"), "rooms": srv.To("low", h.id(5)), "nobody": srv.To(),
+			"without": srv.Except("low"), "a room without": srv.To("all").Except(h.id(0)), "local": srv.Local(),
+		} {
+			found, err := op.FetchSockets(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n, err := op.Count(t.Context()); n != len(found) || err != nil {
+				t.Errorf("%s: Count = %d, %v, want %d", name, n, err, len(found))
+			}
+		}
+		if n, err := srv.Count(t.Context()); n != 6 || err != nil {
+			t.Errorf("the server counts %d, %v", n, err)
+		}
+		h.Partition(2)
+		var partial *socketio.PartialError
+		n, err := srv.Timeout(time.Second).Count(t.Context())
+		if n != 4 || !errors.As(err, &partial) || !slices.Equal(partial.Missing, []cluster.NodeID{siotest.NodeID(2)}) {
+			t.Errorf("without a node: Count = %d, %v", n, err)
+		}
+	})
+}
 
 // Proves T-70, T-95, J-57.
 func TestFetchSocketsDescribesAllNodes(t *testing.T) {

@@ -135,7 +135,7 @@ func deliversToTheSelectedSocketsOnce(t *testing.T, c *trio) {
 	})
 }
 
-// Proves T-95, T-97, T-98, T-102.
+// Proves T-95, T-97, T-98, T-102, T-103.
 func TestClusterManagesSocketsOnOtherNodes(t *testing.T) {
 	c := newTrio(t, startRedis(t))
 	far, _ := c.servers[2].Socket(c.id(2))
@@ -145,6 +145,9 @@ func TestClusterManagesSocketsOnOtherNodes(t *testing.T) {
 	c.flush(t)
 	sockets, err := c.servers[1].In("all").FetchSockets(patient(t))
 	must(t, err)
+	if n, err := c.servers[1].In("all").Count(patient(t)); n != 3 || err != nil {
+		t.Errorf("Count() = %d, %v, want 3", n, err)
+	}
 	slices.SortFunc(sockets, func(a, b *socketio.RemoteSocket) int {
 		return slices.Index([]string{c.id(0), c.id(1), c.id(2)}, a.ID) - slices.Index([]string{c.id(0), c.id(1), c.id(2)}, b.ID)
 	})
