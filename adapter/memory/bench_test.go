@@ -29,7 +29,7 @@ type speaker struct {
 
 func newSpeaker(b *testing.B, hub *memory.Hub, others int) *speaker {
 	b.Helper()
-	event, err := parser.MakeEvent("chat", "Hello everyone, how are you doing today?", 1763820000123)
+	event, err := parser.MakeEvent("chat", "Hello everyone, how are you doing today?", int64(1763820000123))
 	if err != nil {
 		b.Fatal(err)
 	}
