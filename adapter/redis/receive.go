@@ -274,24 +274,21 @@ func (s *subscriber) receive() {
 		case s.ctx.Err() != nil || pubsub != s.current():
 			continue
 		case isReply(err):
-			if s.refused(err) {
-				err = nil // messages do not wait for long
-			}
+			s.refused(err)
 		default:
 			s.broke(err)
 		}
-		retry.wait(s.ctx, err)
-		s.signal() // for another fence, if one was refused
+		retry.wait(s.ctx, nil) // never long: nodes that were refused have to be back by settleSoon
+		s.signal()             // for another fence, if one was refused
 	}
 }
 
 // refused takes an error that Redis answered with, maybe to a fence. A connection
 // that stands goes on; another is not there yet, and fences find out when it is:
 // go-redis says nothing more on it by itself.
-func (s *subscriber) refused(err error) (stands bool) {
+func (s *subscriber) refused(err error) {
 	err = explained("", err)
 	s.mu.Lock()
-	stands = s.brokenAt.IsZero()
 	if !s.connected {
 		s.cause = err
 	}
@@ -299,7 +296,6 @@ func (s *subscriber) refused(err error) (stands bool) {
 	s.heard, s.asked = time.Now(), time.Time{}
 	s.mu.Unlock()
 	s.report.trouble("subscription is refused", err)
-	return stands
 }
 
 // next returns the next thing from the connection, which go-redis makes anew

@@ -18,7 +18,7 @@ const (
 	OutOfMemory     Refusal = iota // OOM: maxmemory is reached, and nothing may be evicted
 	ReadOnly                       // READONLY: it is a replica
 	Loading                        // LOADING: it has just been started
-	Unauthenticated                // NOAUTH or WRONGPASS: it wants a password, or another
+	Unauthenticated                // NOAUTH or WRONGPASS: it wants a password, or another; for long commands it says that otherwise
 	Forbidden                      // NOPERM: its access control list does not allow it
 	WrongType                      // WRONGTYPE: the key of a stream is something else
 	refusals
@@ -33,7 +33,7 @@ var refusalKinds = [refusals]struct {
 	OutOfMemory:     {"out_of_memory", []string{"OOM "}, "give Redis more maxmemory, or let streams be shorter"},
 	ReadOnly:        {"read_only", []string{"READONLY "}, "connect to the master, this is a replica"},
 	Loading:         {"loading", []string{"LOADING "}, "wait until Redis has loaded its data"},
-	Unauthenticated: {"unauthenticated", []string{"NOAUTH ", "WRONGPASS "}, "give the right user and password"},
+	Unauthenticated: {"unauthenticated", []string{"NOAUTH ", "WRONGPASS ", "Protocol error: unauthenticated "}, "give the right user and password"},
 	Forbidden:       {"forbidden", []string{"NOPERM "}, "allow it to this user of Redis with ACL SETUSER, see docs/adapters.md"},
 	WrongType:       {"wrong_type", []string{"WRONGTYPE "}, "something else uses this key: remove it, or give the stream another name"},
 }
