@@ -90,8 +90,7 @@ func passing() []refusal {
 			do("REPLICAOF", "127.0.0.1", "1"), do("REPLICAOF", "NO", "ONE"), "connect to the master",
 		},
 		{
-			// Not yet with streams: now and then one message of 300 is dropped as refused.
-			redisadapter.Unauthenticated, "NOAUTH", allModes[:2],
+			redisadapter.Unauthenticated, "NOAUTH", allModes,
 			func(t *testing.T, c *redis.Client) {
 				do("CONFIG", "SET", "requirepass", "secret")(t, c)
 				do("CLIENT", "KILL", "TYPE", "pubsub")(t, c)
@@ -152,6 +151,11 @@ func waitsOut(t *testing.T, r *redisServer, f refusal, mode redisadapter.Mode) {
 		t.Errorf("Redis has refused %d times in %v, want at most %d", n, time.Since(since), most)
 	}
 	f.end(t, c)
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("a: %+v\nb: %+v\n%s", adapters[0].Stats(), adapters[1].Stats(), log.String())
+		}
+	})
 	b.expectLast(t, said)
 	if is := b.numbers(t); len(is) != said+1 {
 		t.Errorf("%d of %d events were heard", len(is), said+1)
